@@ -81,7 +81,7 @@ def test_digits_beyond_the_default_context_are_kept():
         context.prec = 6
         product = big * D("0.000000123457")
         difference = (big + Money(D("0.000001"), "USD")) - big
-    assert product.amount == D(12345678901234567890123456 * 123457).scaleb(-18)
+    assert product.amount == D("1524160480109.716048010971507392")
     assert difference.amount == D("0.000001")
 
 
