@@ -1,0 +1,35 @@
+"""API keys as a way to sign in to the read API."""
+
+from django.db import transaction
+from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.request import Request
+
+from accounts.credentials import find_key
+from accounts.models import ApiKey, Scope, User
+from consumption_cs.lib.tenancy import Viewer, enter
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """`Authorization: Bearer ccs_live_…` with the scope `read`; the key acts as its organization or account."""
+
+    def authenticate(self, request: Request) -> tuple[User | None, ApiKey] | None:
+        """Return the key, or None to let the session speak. Runs inside the view's transaction."""
+        scheme, _, presented = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        if not transaction.get_connection().in_atomic_block:
+            raise AuthenticationFailed
+        key = find_key(presented.strip(), timezone.now())
+        if key is None:
+            raise AuthenticationFailed("This API key is unknown, expired or revoked.")
+        if Scope.READ not in key.scopes:
+            raise PermissionDenied("This key lacks the scope read.")
+        viewer = Viewer(key.organization_id, key.account_id, "key")
+        enter(viewer)
+        request.viewer = viewer  # type: ignore[attr-defined]
+        return None, key
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"

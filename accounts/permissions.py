@@ -1,0 +1,122 @@
+"""What each role may do: one table, read by pages, API, navigation and tests alike."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, cast
+
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from accounts.models import Account, Role
+from consumption_cs.lib.tenancy import Viewer
+
+P = ParamSpec("P")
+
+_READ_STAFF = frozenset({"usage.view", "money.view", "account.list", "event.view", "workflow.view", "price.view"})
+_READ_PORTAL = frozenset({"usage.view", "money.view", "workflow.view"})
+
+CAPABILITIES: dict[str, frozenset[str]] = {
+    Role.ADMIN: _READ_STAFF
+    | {
+        "account.edit",
+        "account.import",
+        "audit.view",
+        "event.replay",
+        "key.manage",
+        "key.view",
+        "member.manage",
+        "member.view",
+        "meter.manage",
+        "meter.view",
+        "organization.edit",
+        "portal_member.manage",
+        "price.manage",
+        "workflow.edit",
+    },
+    Role.LEADER: _READ_STAFF
+    | {
+        "account.edit",
+        "account.import",
+        "audit.view",
+        "member.view",
+        "meter.view",
+        "portal_member.manage",
+        "workflow.edit",
+    },
+    Role.CSM: _READ_STAFF | {"account.edit", "member.view", "meter.view", "portal_member.manage", "workflow.edit"},
+    Role.FIELD_CTO: _READ_STAFF
+    | {"event.replay", "key.manage", "key.view", "member.view", "meter.manage", "meter.view", "workflow.edit"},
+    Role.FINANCE: _READ_STAFF | {"audit.view", "member.view", "meter.view", "price.manage"},
+    Role.ANALYST: _READ_STAFF | {"member.view", "meter.view"},
+    Role.PORTAL_OWNER: _READ_PORTAL
+    | {"event.view", "key.manage", "key.view", "member.manage", "member.view", "audit.view", "workflow.edit"},
+    Role.PORTAL_FINANCE: _READ_PORTAL | {"member.view"},
+    Role.PORTAL_ENGINEER: _READ_PORTAL | {"event.view", "key.manage", "key.view", "member.view", "workflow.edit"},
+    Role.PORTAL_VIEWER: _READ_PORTAL,
+    # A key with the scope `read`; what it sees is the organization's or, with an account, that account's.
+    "key": frozenset(
+        {"usage.view", "money.view", "workflow.view", "event.view", "account.list", "price.view", "meter.view"}
+    ),
+}
+
+
+def can(viewer: Viewer, capability: str) -> bool:
+    """Return whether the viewer's role has the capability. An unknown role has none."""
+    return capability in CAPABILITIES.get(viewer.role, frozenset())
+
+
+def require(viewer: Viewer, capability: str) -> None:
+    """Raise PermissionDenied, answered as 403, unless the viewer has the capability."""
+    if not can(viewer, capability):
+        raise PermissionDenied(f"Your role does not include “{capability}”.")
+
+
+def requires(
+    capability: str,
+) -> Callable[
+    [Callable[Concatenate[HttpRequest, P], HttpResponse]], Callable[Concatenate[HttpRequest, P], HttpResponse]
+]:
+    """Decorate a view: strangers are sent to sign in, members without `capability` get 403.
+
+    A view with `account_id` in its URL answers 404 for another customer's account before it says 403, so that
+    nobody learns from the difference which accounts exist; the view itself loads the account.
+    """
+
+    def decorate(
+        view: Callable[Concatenate[HttpRequest, P], HttpResponse],
+    ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+        @wraps(view)
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            viewer: Viewer | None = getattr(request, "viewer", None)
+            if viewer is None:
+                raise PermissionDenied("You are not a member of any organization. Ask an admin to invite you.")
+            request.account = _account_in_url(viewer, kwargs)  # type: ignore[attr-defined]
+            require(viewer, capability)
+            return view(request, *args, **kwargs)
+
+        guarded.capability = capability  # type: ignore[attr-defined]
+        return login_required(guarded)
+
+    return decorate
+
+
+def _account_in_url(viewer: Viewer, kwargs: dict[str, Any]) -> Account | None:
+    account_id = kwargs.get("account_id")
+    if account_id is None:
+        return None
+    account = Account.objects.visible_to(viewer).select_related("csm", "field_cto").filter(pk=account_id).first()
+    if account is None:
+        raise Http404
+    return cast(Account, account)
+
+
+class HasCapability(BasePermission):
+    """API views name `capability`; a key additionally needs the scope `read` (checked at authentication)."""
+
+    def has_permission(self, request: Request, view: object) -> bool:
+        viewer: Viewer | None = getattr(request, "viewer", None) or getattr(request._request, "viewer", None)
+        capability: str | None = getattr(view, "capability", None)
+        return viewer is not None and capability is not None and can(viewer, capability)

@@ -1,0 +1,29 @@
+"""What runs when. Tasks are named, not imported, so that no app needs to know the one above it."""
+
+from datetime import timedelta
+from typing import Any
+
+QUEUES = ("rollup", "settlement", "delivery", "reports")
+
+ROUTES: dict[str, dict[str, str]] = {
+    "usage.tasks.roll_up*": {"queue": "rollup"},
+    "usage.tasks.settle*": {"queue": "settlement"},
+    "usage.tasks.*": {"queue": "reports"},
+    "accounts.tasks.*": {"queue": "delivery"},
+}
+
+# Every tick is idempotent and expires before the next one, so that two beats may run side by side.
+BEAT: dict[str, dict[str, Any]] = {
+    "roll up": {"task": "usage.tasks.roll_up_all", "schedule": 1.0, "options": {"expires": 1}},
+    "settle": {"task": "usage.tasks.settle_all", "schedule": 1.0, "options": {"expires": 1}},
+    "partitions": {
+        "task": "usage.tasks.make_partitions",
+        "schedule": timedelta(hours=6),
+        "options": {"expires": 3600},
+    },
+    "housekeeping": {
+        "task": "usage.tasks.forget_old_rows",
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 600},
+    },
+}

@@ -1,0 +1,18 @@
+"""All URLs: each app brings its own."""
+
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from accounts.views import health
+
+urlpatterns = [
+    path("healthz", health.live, name="healthz"),
+    path("readyz", health.ready, name="readyz"),
+    path("api/v1/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/v1/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
+    path("api/v1/", include("usage.api.urls")),
+    path("compat/", include("usage.api.compat_urls")),
+    path("sign-in/", include("allauth.urls")),
+    path("", include("accounts.urls")),
+    path("", include("usage.urls")),
+]
