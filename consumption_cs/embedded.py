@@ -167,6 +167,11 @@ class Postgres:
         lines = self._pid_file()
         return len(lines) > 7 and lines[7].strip() == "ready"
 
+    def is_running(self) -> bool:
+        """Whether a server, perhaps of an earlier parent, runs on this data and takes connections."""
+        lines = self._pid_file()
+        return self.is_ready() and _runs_on(int(lines[0]), self.data)
+
     def stop(self) -> None:
         """Fast shutdown: sessions are cut off, committed work is safe. Does nothing when it is not running."""
         if self.process is None:
@@ -339,6 +344,7 @@ class Valkey:
     def _spawn(self, password: str) -> "subprocess.Popen[bytes]":
         # The password goes in through the standard input: arguments are visible to every user of the machine.
         settings = f"""bind 127.0.0.1\nport {self.port}\nrequirepass {password}\nsave ""\nappendonly no
+databases 512
 maxmemory-policy noeviction\ndir {self.state}\ndaemonize no\n"""
         with (self.state / "log").open("ab") as log:
             process = subprocess.Popen(
