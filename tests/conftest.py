@@ -16,6 +16,7 @@ from django.test import TransactionTestCase
 from consumption_cs import celery_app
 from consumption_cs.embedded import free_port
 from consumption_cs.processes import Running, stop_all
+from consumption_cs.provision import administering
 from tests import services
 
 # Rows that migrations make and that tests expect to find.
@@ -40,15 +41,19 @@ def django_db_setup() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _clean_up_with_truncate() -> Iterator[None]:
-    """After a test that commits, empty every table, those that Django has no model of included."""
+    """After a test that commits, empty every table, those that Django has no model of included.
+
+    As the owner, because the app's role may not, and must not be able to: part of its tables are append-only.
+    """
     original = TransactionTestCase._fixture_teardown
-    TransactionTestCase._fixture_teardown = _truncate_all
+    TransactionTestCase._fixture_teardown = lambda _test_case: _truncate_all()
     yield
     TransactionTestCase._fixture_teardown = original
 
 
-def _truncate_all(test_case: TransactionTestCase) -> None:
-    with connection.cursor() as cursor:
+def _truncate_all() -> None:
+    connection.close()  # it may hold locks
+    with administering(os.environ["DATABASE_OWNER_URL"]) as cursor:
         cursor.execute(
             """SELECT string_agg(quote_ident(c.relname), ', ') FROM pg_class c
             WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition

@@ -146,7 +146,6 @@ def _migrated_template(services: dict[str, str]) -> str:
         if not exists(cursor, name):
             cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(f"{name}_new")))
             addresses = provision(services["admin"], f"{name}_new", services)
-            _let_tests_truncate(address(services["admin"], f"{name}_new"))
             _migrate(addresses)
             cursor.execute(
                 sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(f"{name}_new"), sql.Identifier(name))
@@ -159,16 +158,6 @@ def _schema_hash() -> str:
     for path in sorted([*ROOT.glob("*/migrations/*.py"), ROOT / "consumption_cs/lib/tenancy.py"]):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
-
-
-def _let_tests_truncate(admin: str) -> None:
-    """Tests that commit clean up with TRUNCATE, which the app itself may not."""
-    with administering(admin) as cursor:
-        cursor.execute(
-            sql.SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {} IN SCHEMA public GRANT TRUNCATE ON TABLES TO {}").format(
-                sql.Identifier(OWNER), sql.Identifier(APP)
-            )
-        )
 
 
 def _migrate(addresses: Addresses) -> None:
