@@ -1,4 +1,4 @@
-"""Plain functions that build rows with sensible defaults. Those that take an account or organization enter it themselves."""
+"""Plain functions that build rows with sensible defaults. Those that take an owner enter its organization."""
 
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -14,7 +14,7 @@ from consumption_cs.lib.tenancy import Viewer, enter
 from usage.models import AccountDay, Meter, Price, UsageDay, Workflow
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=timezone.utc)
-PASSWORD = "correct horse battery"  # noqa: S105
+PASSWORD = "correct horse battery"
 _numbers = count(1)
 
 
