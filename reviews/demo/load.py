@@ -1,0 +1,160 @@
+"""Puts the demo into the database. Whatever is there already is kept, and only what is missing is sent."""
+
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from itertools import islice
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from accounts.models import Account, Membership, Organization, User
+from consumption_cs.lib.tenancy import Viewer, act_as
+from reviews.demo.people import CSM_LOGINS, FIELD_CTO_LOGINS, PASSWORD, PEOPLE
+from reviews.demo.simulation import events_of_day
+from reviews.demo.stories import HISTORY_DAYS, VENDORS, MeterPlan, Story, Vendor
+from usage.models import AccountDay, Meter, Price, Workflow
+
+RAISED_DAYS_AGO = 200
+Progress = Callable[[str, int, int], None]
+
+
+def load_people() -> dict[str, User]:
+    """Make every person of the demo; return them by login."""
+    people = {}
+    for person in PEOPLE:
+        user = User.objects.filter(email=person.email).first()
+        people[person.login] = user or User.objects.create_user(person.email, PASSWORD, name=person.name)
+    return people
+
+
+def load_vendor(vendor: Vendor, people: dict[str, User], now: datetime) -> Organization:
+    """Make the organization with its meters, prices, accounts, workflows and seats."""
+    organization, _ = Organization.objects.get_or_create(
+        key=vendor.key,
+        defaults={
+            "name": vendor.name,
+            "timezone": vendor.timezone,
+            "currency": vendor.currency,
+            "brand_color": vendor.brand_color,
+            "created_at": now,
+        },
+    )
+    with act_as(Viewer(organization.pk)):
+        told_from = story_day(organization)
+        meters = {plan.event_type: _load_meter(organization, plan, told_from) for plan in vendor.meters}
+        for story in vendor.stories:
+            _load_account(organization, vendor, story, meters, people, told_from)
+        _load_seats(organization, people)
+    return organization
+
+
+def story_day(organization: Organization) -> date:
+    """The day that the stories are told from: when the demo was first loaded."""
+    return organization.created_at.astimezone(ZoneInfo(organization.timezone)).date()
+
+
+def _load_meter(organization: Organization, plan: MeterPlan, told_from: date) -> Meter:
+    meter, made = Meter.objects.get_or_create(
+        organization=organization,
+        event_type=plan.event_type,
+        defaults={
+            "key": plan.event_type,
+            "name": plan.name,
+            "unit": plan.unit,
+            "dimensions": list(plan.dimensions),
+        },
+    )
+    if made:
+        for days_ago, prices in ((HISTORY_DAYS + 60, plan.prices), (RAISED_DAYS_AGO, plan.raised)):
+            for currency, unit_price in prices.items():
+                _add_price(meter, None, currency, unit_price, told_from - timedelta(days=days_ago))
+    return meter
+
+
+def _add_price(meter: Meter, account: Account | None, currency: str, unit_price: str, effective_on: date) -> None:
+    Price.objects.create(
+        organization_id=meter.organization_id,
+        meter=meter,
+        account=account,
+        currency=currency,
+        unit_price=Decimal(unit_price),
+        effective_on=effective_on,
+    )
+
+
+def _load_account(
+    organization: Organization,
+    vendor: Vendor,
+    story: Story,
+    meters: dict[str, Meter],
+    people: dict[str, User],
+    told_from: date,
+) -> None:
+    starts_on = told_from - timedelta(days=story.term_days_ago)
+    account, made = Account.objects.get_or_create(
+        organization=organization,
+        key=story.key,
+        defaults={
+            "name": story.name,
+            "segment": story.segment,
+            "tier": story.tier,
+            "currency": story.currency,
+            "timezone": story.timezone,
+            "contract_starts_on": starts_on,
+            "contract_ends_on": starts_on + timedelta(days=story.term_days),
+            "csm": people[CSM_LOGINS[story.csm]],
+            "field_cto": people[FIELD_CTO_LOGINS[vendor.key]],
+        },
+    )
+    if not made:
+        return
+    for event_type, unit_price in story.prices.items():
+        _add_price(meters[event_type], account, story.currency, unit_price, starts_on)
+    Workflow.objects.bulk_create(
+        Workflow(
+            organization=organization,
+            account=account,
+            key=plan.key,
+            name=plan.name,
+            stage=plan.stage,
+            outcome_unit=plan.outcome_unit,
+            success_target=Decimal("0.95"),
+        )
+        for plan in story.workflows
+    )
+
+
+def _load_seats(organization: Organization, people: dict[str, User]) -> None:
+    for person in PEOPLE:
+        for vendor_key, account_key, role in person.seats:
+            if vendor_key != organization.key:
+                continue
+            account = Account.objects.get(organization=organization, key=account_key) if account_key else None
+            Membership.objects.get_or_create(
+                organization=organization, account=account, user=people[person.login], defaults={"role": role}
+            )
+
+
+def missing_events(organization: Organization, story: Story, now: datetime) -> Iterator[dict[str, Any]]:
+    """Yield the account's events from its last settled day to `now`, oldest day first."""
+    told_from = story_day(organization)
+    with act_as(Viewer(organization.pk)):
+        last = (
+            AccountDay.objects.filter(organization=organization, account__key=story.key)
+            .order_by("-day")
+            .values_list("day", flat=True)
+            .first()
+        )
+    day = last or told_from - timedelta(days=HISTORY_DAYS)
+    today = now.astimezone(ZoneInfo(story.timezone)).date()
+    while day <= today:
+        yield from events_of_day(story, day, told_from, now)
+        day += timedelta(days=1)
+
+
+def in_batches(events: Iterator[dict[str, Any]], size: int = 1000) -> Iterator[list[dict[str, Any]]]:
+    while batch := list(islice(events, size)):
+        yield batch
+
+
+__all__ = ["VENDORS", "in_batches", "load_people", "load_vendor", "missing_events", "story_day"]
