@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-PASSWORD = "demo"
+PASSWORD = "demo"  # noqa: S105  no secret: the demo listens on this machine only
 
 
 @dataclass(frozen=True)
