@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import psycopg2
 from psycopg2 import sql
@@ -45,10 +45,12 @@ def provision(admin_url: str, database: str, passwords: dict[str, str]) -> Addre
             )
     with administering(address(admin_url, database)) as cursor:
         _grant(cursor, database)
-    return Addresses(
+    addresses = Addresses(
         app=address(admin_url, database, APP, passwords[APP]),
         owner=address(admin_url, database, OWNER, passwords[OWNER]),
     )
+    let_app_use(addresses)
+    return addresses
 
 
 def exists(cursor: "psycopg2.extensions.cursor", database: str) -> bool:
@@ -62,6 +64,34 @@ def may_provision(url: str) -> bool:
         cursor.execute("SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user")
         row = cursor.fetchone()
         return bool(row and row[0])
+
+
+def let_app_use(addresses: Addresses) -> None:
+    """As the owner: let the app's role use what the owner makes from now on. For databases made by others, too."""
+    parts = urlsplit(addresses.app)
+    with administering(addresses.owner) as cursor:
+        for kind, rights in APP_MAY.items():
+            cursor.execute(
+                sql.SQL("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT {} ON {} TO {}").format(
+                    sql.SQL(rights), sql.SQL(kind), sql.Identifier(unquote(parts.username or ""))
+                )
+            )
+
+
+def drop_everything(owner_url: str) -> None:
+    """As the owner: drop the tables and functions that this role owns in the schema `public`."""
+    with administering(owner_url) as cursor:
+        for listing in (
+            """SELECT format('DROP TABLE IF EXISTS %s CASCADE', c.oid::regclass) FROM pg_class c
+            WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+            AND c.relowner = current_user::regrole""",
+            """SELECT format('DROP FUNCTION IF EXISTS %s CASCADE', p.oid::regprocedure) FROM pg_proc p
+            WHERE p.pronamespace = 'public'::regnamespace AND p.proowner = current_user::regrole
+            AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')""",
+        ):
+            cursor.execute(listing)
+            for (statement,) in cursor.fetchall():
+                cursor.execute(statement)
 
 
 @contextmanager
@@ -103,10 +133,6 @@ def _grant(cursor: "psycopg2.extensions.cursor", database: str) -> None:
         "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
         "GRANT USAGE, CREATE ON SCHEMA public TO {owner}",
         "GRANT USAGE ON SCHEMA public TO {app}",
-        *(
-            f"ALTER DEFAULT PRIVILEGES FOR ROLE {{owner}} IN SCHEMA public GRANT {rights} ON {kind} TO {{app}}"
-            for kind, rights in APP_MAY.items()
-        ),
     ]
     for statement in statements:
         cursor.execute(sql.SQL(statement).format(**names))

@@ -161,17 +161,16 @@ def _schema_hash() -> str:
 
 
 def _migrate(addresses: Addresses) -> None:
-    for command in (["migrate", "--verbosity", "0"], ["createcachetable"]):
-        done = subprocess.run(
-            [sys.executable, "manage.py", *command, "--database", "owner"],
-            cwd=ROOT,
-            env=os.environ | environment(addresses, "redis://127.0.0.1:1/0"),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            pytest.exit(f"The test database could not be migrated:\n{done.stdout}{done.stderr[-3000:]}", 3)
+    done = subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--verbosity", "0", "--database", "owner"],
+        cwd=ROOT,
+        env=os.environ | environment(addresses, "redis://127.0.0.1:1/0"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        pytest.exit(f"The test database could not be migrated:\n{done.stdout}{done.stderr[-3000:]}", 3)
 
 
 def clone(worker: str) -> Addresses:
