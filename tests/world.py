@@ -1,0 +1,213 @@
+"""Two whole organizations side by side, for the tests that try to see from one into the other."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+from accounts.models import (
+    PORTAL_ROLES,
+    STAFF_ROLES,
+    Account,
+    ApiKey,
+    AuditEvent,
+    Invitation,
+    Membership,
+    Organization,
+    Role,
+    Scope,
+)
+from consumption_cs.lib.ids import uuid7
+from consumption_cs.lib.tenancy import enter
+from tests import factories
+from usage.models import Event, IngestBatch, Meter, Price, QuarantinedEvent, RejectedEvent, TouchedDay, Workflow
+
+CANARY_AMOUNT = Decimal("86753.09")
+
+
+@dataclass
+class AccountWorld:
+    """One customer with something in every table that can name it."""
+
+    account: Account
+    workflow: Workflow
+    members: dict[str, Membership]
+    invitation: Invitation
+    key: ApiKey
+    secret: str
+    price: Price
+    event: Event
+    audit: AuditEvent
+
+
+@dataclass
+class World:
+    """One vendor with two customers. Every text of it contains `canary`."""
+
+    canary: str
+    organization: Organization
+    staff: dict[str, Membership]
+    meter: Meter
+    price: Price
+    key: ApiKey
+    secret: str
+    invitation: Invitation
+    batch: IngestBatch
+    quarantined: QuarantinedEvent
+    rejected: RejectedEvent
+    audit: AuditEvent
+    accounts: list[AccountWorld] = field(default_factory=list)
+
+    def ids(self, account: int = 0) -> dict[str, Any]:
+        """What a URL of this world can name, by the name of the URL's argument."""
+        own = self.accounts[account]
+        return {
+            "account_id": own.account.pk,
+            "account_key": own.account.key,
+            "workflow_id": own.workflow.pk,
+            "member_id": own.members[Role.PORTAL_VIEWER].pk,
+            "staff_member_id": self.staff[Role.ANALYST].pk,
+            "invitation_id": own.invitation.pk,
+            "staff_invitation_id": self.invitation.pk,
+            "key_id": own.key.pk,
+            "organization_key_id": self.key.pk,
+            "meter_id": self.meter.pk,
+            "price_id": self.price.pk,
+            "event_key": own.event.key,
+            "quarantined_id": self.quarantined.pk,
+            "rejected_id": self.rejected.pk,
+            "organization_id": self.organization.pk,
+        }
+
+
+def make_world(now: datetime) -> World:
+    """Build a vendor with staff of every role and two customers with members of every role."""
+    canary = f"ZZ{uuid4().hex[:12]}"
+    organization = factories.make_organization(f"{canary} vendor", key=canary.lower())
+    staff = {
+        role: factories.make_member(
+            organization, role, factories.make_user(f"{role}@{canary.lower()}.example", name=f"{canary} {role}")
+        )
+        for role in STAFF_ROLES
+    }
+    meter = factories.make_meter(organization, f"{canary}.call", name=f"{canary} calls", unit=f"{canary}-call")
+    key, secret = factories.make_key(
+        organization, (Scope.EVENTS_WRITE, Scope.READ), name=f"{canary} key", created_by=staff[Role.ADMIN].user
+    )
+    enter(factories.staff_of(organization))
+    world = World(
+        canary=canary,
+        organization=organization,
+        staff=staff,
+        meter=meter,
+        price=factories.make_price(meter, "0.0086753"),
+        key=key,
+        secret=secret,
+        invitation=_invite(organization, None, Role.CSM, canary, staff[Role.ADMIN], now),
+        batch=IngestBatch.objects.create(organization=organization, api_key=key, events=1, sums=[], rolled_at=now),
+        quarantined=_quarantine(organization, key, canary, now),
+        rejected=RejectedEvent.objects.create(
+            organization=organization, code="invalid_id", detail=canary, excerpt=canary, api_key=key
+        ),
+        audit=_audit(organization, None, staff[Role.ADMIN], canary),
+    )
+    for number in (1, 2):
+        world.accounts.append(_make_account(world, number, now))
+    return world
+
+
+def _make_account(world: World, number: int, now: datetime) -> AccountWorld:
+    own = f"{world.canary}-{number}"
+    account = factories.make_account(
+        world.organization,
+        f"{own} customer",
+        key=own,
+        csm=world.staff[Role.CSM].user,
+        field_cto=world.staff[Role.FIELD_CTO].user,
+        contract_starts_on=(now - timedelta(days=100)).date(),
+        contract_ends_on=(now + timedelta(days=265)).date(),
+    )
+    workflow = factories.make_workflow(account, f"{own} flow")
+    for days_ago in range(45):
+        day = (now - timedelta(days=days_ago)).date()
+        factories.make_usage_day(account, world.meter, day, workflow, spend=CANARY_AMOUNT + number)
+    members = {
+        role: factories.make_member(
+            account, role, factories.make_user(f"{role}@{own.lower()}.example", name=f"{own} {role}")
+        )
+        for role in PORTAL_ROLES
+    }
+    key, secret = factories.make_key(world.organization, (Scope.READ,), name=f"{own} key", account=account)
+    TouchedDay.objects.create(
+        organization=world.organization, account=account, day=now.date(), received_at=now - timedelta(seconds=1)
+    )
+    return AccountWorld(
+        account=account,
+        workflow=workflow,
+        members=members,
+        invitation=_invite(world.organization, account, Role.PORTAL_VIEWER, own, world.staff[Role.ADMIN], now),
+        key=key,
+        secret=secret,
+        price=factories.make_price(world.meter, "0.0075309", account),
+        event=_event(world, account, workflow, own, now),
+        audit=_audit(world.organization, account, members[Role.PORTAL_OWNER], own),
+    )
+
+
+def _invite(
+    organization: Organization, account: Account | None, role: str, canary: str, by: Membership, now: datetime
+) -> Invitation:
+    return Invitation.objects.create(
+        organization=organization,
+        account=account,
+        email=f"invited@{canary.lower()}.example",
+        role=role,
+        token_hash=uuid4().hex + uuid4().hex,
+        invited_by=by.user,
+        expires_at=now + timedelta(hours=72),
+    )
+
+
+def _quarantine(organization: Organization, key: ApiKey, canary: str, now: datetime) -> QuarantinedEvent:
+    return QuarantinedEvent.objects.create(
+        organization=organization,
+        key=uuid7(),
+        digest=1,
+        reason="unknown_subject",
+        detail=f"No account has the key {canary}.",
+        payload={"id": canary, "source": f"/{canary}", "type": f"{canary}.call", "subject": canary},
+        api_key=key,
+        occurred_at=now,
+    )
+
+
+def _audit(organization: Organization, account: Account | None, by: Membership, canary: str) -> AuditEvent:
+    return AuditEvent.objects.create(
+        organization=organization,
+        account=account,
+        actor=by.user,
+        actor_name=by.user.name,
+        action="key.created",
+        target_type="key",
+        target_name=canary,
+        details={"name": canary},
+    )
+
+
+def _event(world: World, account: Account, workflow: Workflow, canary: str, now: datetime) -> Event:
+    factories.make_partition(now)
+    return Event.objects.create(
+        organization=world.organization,
+        key=uuid4(),
+        occurred_at=now - timedelta(minutes=5),
+        received_at=now,
+        batch_id=world.batch.pk,
+        account=account,
+        meter=world.meter,
+        workflow=workflow,
+        quantity=Decimal(1),
+        source=f"/{canary}",
+        event_id=f"{canary}-event",
+        properties={"note": canary},
+    )
