@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 SUPERUSER = "postgres"
 OTHER_USER = "nobody"
@@ -98,7 +99,7 @@ def _make_enterable(folder: Path) -> bool:
     return reachable_by_other_user(folder)
 
 
-def _as_other_user() -> dict[str, object]:
+def _as_other_user() -> dict[str, Any]:
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/", "env": CLEAN_ENVIRONMENT}
     return quiet | {"user": OTHER_USER, "extra_groups": []}
 
@@ -274,8 +275,8 @@ class Postgres:
         lines = self._pid_file()
         return bool(lines) and not _runs_on(int(lines[0]), self.data)
 
-    def _run_as(self) -> dict[str, object]:
-        options: dict[str, object] = {"cwd": str(self.state), "env": CLEAN_ENVIRONMENT}
+    def _run_as(self) -> dict[str, Any]:
+        options: dict[str, Any] = {"cwd": str(self.state), "env": CLEAN_ENVIRONMENT}
         return options | ({"user": OTHER_USER, "extra_groups": []} if os.geteuid() == 0 else {})
 
 

@@ -45,10 +45,9 @@ def _clean_up_with_truncate() -> Iterator[None]:
 
     As the owner, because the app's role may not, and must not be able to: part of its tables are append-only.
     """
-    original = TransactionTestCase._fixture_teardown
-    TransactionTestCase._fixture_teardown = lambda _test_case: _truncate_all()
-    yield
-    TransactionTestCase._fixture_teardown = original
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _test_case: _truncate_all())
+        yield
 
 
 def _truncate_all() -> None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -38,7 +39,7 @@ def new_context(chromium: Browser, server: str) -> Iterator[Callable[..., Browse
     """A visitor with cookies of their own: `new_context(width=390, color_scheme="dark")`."""
     contexts: list[BrowserContext] = []
 
-    def make(width: int = WIDTHS["desktop"], height: int = 900, **options: object) -> BrowserContext:
+    def make(width: int = WIDTHS["desktop"], height: int = 900, **options: Any) -> BrowserContext:
         context = chromium.new_context(base_url=server, viewport={"width": width, "height": height}, **options)
         contexts.append(context)
         return context
