@@ -1,0 +1,116 @@
+"""A chart as people meet it: a headline that states the finding, a legend, the drawing, its numbers, a download."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any, Literal
+
+Kind = Literal["bar", "line", "area"]
+Tone = Literal["main", "weak", "band", "second", "third", "flag", "good", "bad", "ghost", "line", "dash", "ref"]
+Number = Decimal | float | int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One set of bars or one line. `None` in `y` leaves a gap; `hover` overrides the text of each point."""
+
+    name: str
+    x: Sequence[date | str]
+    y: Sequence[Number]
+    kind: Kind = "bar"
+    tone: Tone = "main"
+    hover: Sequence[str] = ()
+    flagged: Collection[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A few words at a point of the chart."""
+
+    x: date | str
+    y: Number
+    text: str
+    tone: Literal["flag", "ink"] = "flag"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A straight line across the chart, at a value (`y`) or at a moment (`x`), named in the legend or beside it."""
+
+    text: str
+    y: Number = None
+    x: date | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The table behind a chart. Cells are finished text; the first of each row is its heading."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """All that the chart component needs. `summary` is what a screen reader says in place of the drawing."""
+
+    id: str
+    headline: str
+    summary: str
+    series: Sequence[Series]
+    numbers: Numbers
+    sub: str = ""
+    value: Literal["money", "count", "percent"] = "money"
+    currency: str = "USD"
+    unit: str = ""
+    stacked: bool = True
+    marks: Sequence[Mark] = ()
+    rules: Sequence[Rule] = ()
+    csv_url: str = ""
+    more: tuple[str, str] | None = None
+    size: Literal["", "tall", "short"] = ""
+    legend_off: bool = False
+
+    @property
+    def legend(self) -> list[tuple[str, str]]:
+        """Return (swatch class, words) for each series and rule, in drawing order."""
+        if self.legend_off:
+            return []
+        swatches = [(self._swatch(series), series.name) for series in self.series if series.name]
+        return swatches + [("ref", rule.text) for rule in self.rules if rule.y is not None]
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """Return what charts.js draws: JSON-ready; floats are fine here because nobody computes with a picture."""
+        return {
+            "series": [
+                {
+                    "name": series.name,
+                    "x": [str(x) for x in series.x],
+                    "y": [_drawn(y) for y in series.y],
+                    "kind": series.kind,
+                    "tone": series.tone,
+                    "hover": list(series.hover),
+                    "flagged": sorted(series.flagged),
+                }
+                for series in self.series
+            ],
+            "value": self.value,
+            "currency": self.currency,
+            "unit": self.unit,
+            "stacked": self.stacked,
+            "dates": any(isinstance(x, date) for series in self.series for x in series.x[:1]),
+            "marks": [{"x": str(m.x), "y": _drawn(m.y), "text": m.text, "tone": m.tone} for m in self.marks],
+            "rules": [{"x": r.x and str(r.x), "y": _drawn(r.y), "text": r.text} for r in self.rules],
+        }
+
+    @staticmethod
+    def _swatch(series: Series) -> str:
+        if series.kind == "line":
+            return {"main": "line", "second": "second line"}.get(series.tone, series.tone)
+        return series.tone
+
+
+def _drawn(number: Number) -> float | None:
+    return None if number is None else float(number)

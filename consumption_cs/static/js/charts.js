@@ -1,0 +1,153 @@
+/* Draws each [data-chart] from the JSON script it names (see consumption_cs/lib/figures.py), when it scrolls into view.
+   The library comes late and from our own server; text, bars and tables are on the page without it. */
+(() => {
+  "use strict";
+  const librarySource = document.currentScript.dataset.plotly;
+  const root = document.documentElement;
+  const drawn = new Set();
+  const probe = document.createElement("span");
+  probe.hidden = true;
+  document.body.append(probe);
+  let library = null;
+
+  function load() {
+    library ??= new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = librarySource;
+      script.onload = () => resolve(window.Plotly);
+      script.onerror = () => reject(new Error("chart library missing"));
+      document.head.append(script);
+    });
+    return library;
+  }
+
+  /* Plotly reads a little HTML in texts, links included: a name must never become one. */
+  const safe = text => String(text ?? "").replace(/[&<>]/g, sign => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[sign]);
+  const isSmall = () => innerWidth < 720;
+
+  /* Resolved to rgb(): custom properties may be light-dark() or color-mix(). */
+  function colour(name) {
+    probe.style.color = `var(${name})`;
+    return getComputedStyle(probe).color;
+  }
+  const TONES = { main: "--chart-1", weak: "--chart-1-weak", band: "--chart-band", second: "--chart-2", third: "--chart-3", flag: "--chart-flag", good: "--good", bad: "--bad", ghost: "--chart-ghost", line: "--chart-line", dash: "--chart-line", ref: "--chart-ref" };
+  const tone = name => colour(TONES[name] || "--chart-1");
+
+  function formatter(spec) {
+    if (spec.value === "percent") return value => `${+(value * 100).toFixed(1)}%`;
+    const short = value => {
+      const size = Math.abs(value);
+      const [scale, letter] = size >= 1e9 ? [1e9, "B"] : size >= 1e6 ? [1e6, "M"] : size >= 1e4 ? [1e3, "k"] : [1, ""];
+      return new Intl.NumberFormat("en-US", { maximumSignificantDigits: 4 }).format(value / scale) + letter;
+    };
+    if (spec.value !== "money") return value => `${short(value)}${spec.unit ? ` ${spec.unit}` : ""}`;
+    const parts = new Intl.NumberFormat("en-US", { style: "currency", currency: spec.currency }).formatToParts(0);
+    const symbol = parts.find(part => part.type === "currency").value;
+    return value => `${value < 0 ? "\u2212" : ""}${symbol}${symbol.length > 2 ? "\u00a0" : ""}${short(Math.abs(value))}`;
+  }
+
+  /* Four or so round steps that end above the highest value. */
+  function ticks(lowest, highest) {
+    const span = highest - Math.min(0, lowest) || 1;
+    const raw = span / 4;
+    const power = 10 ** Math.floor(Math.log10(raw));
+    const step = [1, 2, 2.5, 5, 10].map(factor => factor * power).find(size => size >= raw * 0.999);
+    const values = [];
+    for (let value = Math.floor(Math.min(0, lowest) / step) * step; value <= highest + step * 0.001; value += step) values.push(+value.toPrecision(12));
+    return values;
+  }
+
+  function extremes(spec) {
+    const sums = new Map();
+    let [low, high] = [0, 0];
+    for (const series of spec.series) {
+      series.y.forEach((value, index) => {
+        if (value === null) return;
+        const key = series.x[index];
+        const total = spec.stacked && series.kind === "bar" ? (sums.get(key) || 0) + value : value;
+        if (series.kind === "bar") sums.set(key, total);
+        [low, high] = [Math.min(low, total), Math.max(high, total)];
+      });
+    }
+    for (const rule of spec.rules) if (rule.y !== null) high = Math.max(high, rule.y);
+    return [low, high];
+  }
+
+  const font = (extra = {}) => ({ family: getComputedStyle(document.body).fontFamily, size: 12, ...extra });
+
+  function trace(series, spec, format) {
+    const day = new Intl.DateTimeFormat("en-US", { weekday: "short", month: "short", day: "numeric", timeZone: "UTC" });
+    const named = x => (spec.dates ? day.format(new Date(`${x}T00:00Z`)) : x);
+    const lines = series.hover.length ? series.hover : series.y.map((y, index) => (y === null ? "" : `${named(series.x[index])}\n${format(y)} ${series.name.toLowerCase()}`));
+    const common = { x: spec.dates ? series.x : series.x.map(safe), y: series.y, name: safe(series.name), customdata: lines.map(text => safe(text).replace(/\n/g, "<br>")), hovertemplate: "%{customdata}<extra></extra>" };
+    if (series.kind === "bar") {
+      const flagged = new Set(series.flagged);
+      return { ...common, type: "bar", marker: { color: series.y.map((_, index) => (flagged.has(index) ? tone("flag") : tone(series.tone))), cornerradius: 3 } };
+    }
+    const line = { color: tone(series.tone === "main" ? "line" : series.tone), width: 2.25, dash: series.tone === "dash" ? "5px,4px" : series.tone === "ref" ? "2px,3px" : "solid" };
+    const lonely = series.y.filter(value => value !== null).length === 1;
+    return { ...common, type: "scatter", mode: lonely ? "markers" : "lines", line, connectgaps: false, ...(series.kind === "area" ? { fill: "tozeroy", fillcolor: tone("band") } : {}) };
+  }
+
+  function layout(spec, format) {
+    const [low, high] = extremes(spec);
+    const values = ticks(low, high);
+    const widest = Math.max(...values.map(value => format(value).length));
+    const axis = { showgrid: false, zeroline: false, fixedrange: true, ticks: "outside", ticklen: 4, tickcolor: "rgba(0,0,0,0)" };
+    const note = (extra, words) => ({ showarrow: false, text: safe(words), font: font({ color: colour("--ink-2") }), ...extra });
+    const straight = { type: "line", line: { color: colour("--chart-ref"), width: 1, dash: "4px,4px" }, layer: "above" };
+    return {
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, dragmode: false, bargap: 0.28, hovermode: "x",
+      barmode: spec.stacked ? "stack" : "group", transition: { duration: 0 },
+      margin: { l: 24 + widest * 6.6, r: 20, t: 18, b: 32 }, font: font({ color: colour("--chart-axis") }),
+      hoverlabel: { bgcolor: colour("--surface"), bordercolor: colour("--line-strong"), font: font({ color: colour("--ink") }) },
+      xaxis: { ...axis, linecolor: colour("--line-strong"), showline: true, nticks: isSmall() ? 4 : 8, ...(spec.dates ? { type: "date", tickformat: "%b %-d", hoverformat: "%a, %b %-d" } : { type: "category" }) },
+      yaxis: { ...axis, gridcolor: colour("--chart-grid"), showgrid: true, tickvals: values, ticktext: values.map(format), range: [Math.min(values[0], low), Math.max(values.at(-1), high * (spec.marks.length ? 1.12 : 1.03)) || 1] },
+      shapes: spec.rules.map(rule => rule.y !== null ? { ...straight, xref: "paper", x0: 0, x1: 1, y0: rule.y, y1: rule.y } : { ...straight, yref: "paper", x0: rule.x, x1: rule.x, y0: 0, y1: 1 }),
+      annotations: [
+        ...spec.marks.map(mark => note({ x: mark.x, y: mark.y, yshift: 12, font: font({ weight: 600, color: colour(mark.tone === "flag" ? "--warn" : "--ink") }) }, mark.text)),
+        ...spec.rules.filter(rule => rule.y === null).map(rule => note({ x: rule.x, yref: "paper", y: 1, yanchor: "top", xanchor: "left", xshift: 6 }, rule.text)),
+      ],
+    };
+  }
+
+  function draw(element) {
+    const spec = JSON.parse(document.getElementById(element.dataset.chart).textContent);
+    const format = formatter(spec);
+    const traces = spec.series.map(series => trace(series, spec, format));
+    window.Plotly.react(element.querySelector(".plot"), traces, layout(spec, format), { displayModeBar: false, responsive: true, scrollZoom: false });
+    element.dataset.drawn = "";
+    drawn.add(element);
+  }
+
+  function failed(element) {
+    const words = document.createElement("div");
+    words.className = "say";
+    words.textContent = "The chart could not be drawn. Its numbers are below.";
+    element.append(words);
+    const numbers = element.parentElement.querySelector("details.data");
+    if (numbers) numbers.open = true;
+  }
+
+  const show = element => load().then(() => element.isConnected && draw(element)).catch(error => { console.warn(error); failed(element); });
+  const watcher = new IntersectionObserver(entries => {
+    for (const entry of entries) if (entry.isIntersecting) { watcher.unobserve(entry.target); show(entry.target); }
+  }, { rootMargin: "200px" });
+  function watch(scope) {
+    for (const element of scope.querySelectorAll("[data-chart]")) if (!drawn.has(element)) watcher.observe(element);
+  }
+  function redraw() {
+    for (const element of [...drawn]) {
+      if (element.isConnected) draw(element);
+      else { window.Plotly.purge(element.querySelector(".plot")); drawn.delete(element); }
+    }
+  }
+
+  watch(document);
+  document.addEventListener("themechange", redraw);
+  document.addEventListener("htmx:load", event => { redraw(); watch(event.target.parentElement || document); });
+  let small = isSmall();
+  addEventListener("resize", () => { if (small !== isSmall()) { small = isSmall(); redraw(); } });
+  addEventListener("beforeprint", redraw);
+  root.dataset.charts = "ready";
+})();
