@@ -74,24 +74,26 @@ def make_environment(root: Path) -> None:
 
 def install_locked(root: Path, name: str) -> None:
     """Install one lock file with its hashes: with uv, which is fast, or with pip where uv cannot be had."""
-    lock = root / "requirements" / f"{name}.txt"
-    count = lock.read_text().count("==")
-    say(f"  installing {count} locked packages ({name}; 10 to 60 seconds)")
-    with_pip = [str(root / ".venv" / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
-    uv = root / ".venv" / "bin" / "uv"
-    if uv.exists() or run([*with_pip, "uv"]).returncode == 0:
-        done = run([str(uv), "pip", "install", "--quiet", "--require-hashes", "--requirements", str(lock)], root)
-        if done.returncode == 0:
-            return
-    say("  uv did not manage it; trying pip, which takes longer")
-    done = run([*with_pip, "--require-hashes", "--requirement", str(lock)])
+    requirements, programs = root / "requirements", root / ".venv" / "bin"
+    lock = requirements / f"{name}.txt"
+    say(f"  installing {lock.read_text().count('==')} locked packages ({name}; 10 to 60 seconds)")
+    with_pip = [str(programs / "pip"), "install", "--quiet", "--require-hashes", "--requirement"]
+    done = run([*with_pip, str(requirements / "installer.txt")])
+    if done.returncode == 0:
+        done = run([str(programs / "uv"), "pip", "install", "--quiet", "--require-hashes", "-r", str(lock)], root)
+    if done.returncode == 0:
+        return
+    say(f"  uv did not manage it; trying pip, which takes longer ({done.stdout.strip()[-300:]})")
+    done = run([*with_pip, str(lock)])
     if done.returncode:
         sys.exit(f"Could not install the requirements:\n{done.stdout}")
 
 
 def run(command: list[str], root: Path | None = None) -> "subprocess.CompletedProcess[str]":
     """Run to the end with both outputs in `stdout`; with `root`, for its environment rather than an active one."""
-    environment = os.environ | ({"VIRTUAL_ENV": str(root / ".venv")} if root else {})
+    environment = {"PIP_DISABLE_PIP_VERSION_CHECK": "1"} | os.environ
+    if root:  # uv trusts only its own list of authorities unless told; a company's network may have another
+        environment |= {"VIRTUAL_ENV": str(root / ".venv"), "UV_SYSTEM_CERTS": "true", "UV_NATIVE_TLS": "true"}
     return subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, env=environment
     )

@@ -65,7 +65,7 @@ def test_the_image_holds_every_package(compose: dict[str, Any]) -> None:
     assert {f"!{name}" for name in copied} <= set((ROOT / ".dockerignore").read_text().split())
 
 
-@pytest.mark.parametrize("name", ["base", "dev"])
+@pytest.mark.parametrize("name", ["base", "dev", "installer"])
 def test_locked_requirements_have_hashes_and_name_no_index(name: str) -> None:
     lock = (ROOT / "requirements" / f"{name}.txt").read_text()
     entries = re.split(r"\n(?=[a-z0-9])", re.sub(r"^#.*\n", "", lock, flags=re.MULTILINE).strip())
