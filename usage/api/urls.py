@@ -1,5 +1,8 @@
 """API routes."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from usage.api import events
+
+app_name = "usage-api"
+urlpatterns = [path("events", events.events, name="events")]

@@ -14,6 +14,7 @@ from usage.calc.problems import Problem, Unreadable, excerpt_of
 
 Item = Event | Problem
 
+
 _raw_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -23,7 +24,10 @@ def parse_request(body: bytes, headers: dict[str, str], window: Window) -> list[
     `headers` have lower-case names. Raises Unreadable when no event can be told apart, with the status to answer.
     """
     content_type = headers.get("content-type", "")
-    layout = layout_of(content_type, frozenset(name for name in headers if name.startswith("ce-")))
+    attributes = frozenset(name for name in headers if name.startswith("ce-"))
+    if not (body or content_type or attributes):
+        raise Unreadable(400, "malformed_json", "The request has no body.")
+    layout = layout_of(content_type, attributes)
     text = plain_bytes(body, headers.get("content-encoding", ""))
     if layout is Layout.BINARY:
         return _parse_binary(text, headers, window)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal, localcontext
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -16,8 +16,8 @@ _QUARTER = 900  # seconds: offsets of zones, and so the bounds of local hours, a
 _EXACT_DIGITS = 100  # far more than NUMERIC(38, 12) times a batch needs: nothing is rounded
 
 
-class Counted(NamedTuple):
-    """One new event that counts: whose it is, when it happened, and what its meter read."""
+class Counted(msgspec.Struct):
+    """One event as its meter sees it: whose it is, when it happened, and what was read."""
 
     account: str
     meter: str
@@ -73,8 +73,10 @@ def _by_quarter(events: list[Counted]) -> dict[_Key, _Sum]:
     """Sum by quarters of an hour first: that needs no time zone, and most batches have one or two of them."""
     quarters: dict[_Key, _Sum] = {}
     find = quarters.get
-    for account, meter, aggregation, workflow, occurred_at, reading in events:
-        key = (account, meter, workflow, reading.group, int(occurred_at.timestamp()) // _QUARTER)
+    for event in events:
+        occurred_at, reading, aggregation = event.occurred_at, event.reading, event.aggregation
+        quarter = int(occurred_at.timestamp()) // _QUARTER
+        key = (event.account, event.meter, event.workflow, reading.group, quarter)
         total = find(key)
         if total is None:
             total = quarters[key] = _Sum(aggregation, occurred_at)

@@ -1,0 +1,119 @@
+"""Every hostile request gets the answer it must get, and what is stored is what was accepted, to the last digit."""
+
+import http.client
+import json
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+
+from consumption_cs.lib.tenancy import Viewer, enter
+from tests.usage.hostile_cases import (
+    Answer,
+    Request,
+    World,
+    accepted_quantity,
+    before,
+    complaints,
+    load_cases,
+    now_of,
+    request_of,
+)
+from usage.api import events as events_view
+
+SLOWEST = 2.0  # seconds, for the largest batches on a busy machine
+
+Send = Callable[[Request], Answer]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_case_on_the_test_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(raise_request_exception=False)
+
+    def send(request: Request) -> Answer:
+        headers = {name: value for name, value in request.headers.items() if name != "Content-Type"}
+        response = client.generic(
+            request.method,
+            request.path,
+            request.body,
+            headers=headers,
+            # The test client leaves this out when the body is empty, which no real client does.
+            CONTENT_TYPE=request.headers.get("Content-Type", ""),
+        )
+        return Answer(response.status_code, dict(response.items()), response.content)
+
+    def freeze(case: dict[str, Any]) -> None:
+        monkeypatch.setattr(events_view, "clock", lambda key: now_of(case))
+
+    run(load_cases(), send, freeze)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_case_on_a_live_server(server: str) -> None:
+    """Without those that need another clock: a server in production has no way to set it, so neither has a test."""
+    address = urlsplit(server)
+
+    def send(request: Request) -> Answer:
+        http_connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
+        try:
+            http_connection.request(request.method, request.path, request.body, request.headers)
+            response = http_connection.getresponse()
+            return Answer(response.status, dict(response.getheaders()), response.read())
+        finally:
+            http_connection.close()
+
+    run([case for case in load_cases() if "now" not in case], send, lambda case: None)
+
+
+def run(cases: list[dict[str, Any]], send: Send, freeze: Callable[[dict[str, Any]], None]) -> None:
+    world = World()
+    wrong: list[str] = []
+    accepted = Decimal(0)
+    for case in cases:
+        freeze(case)
+        now = now_of(case)
+        for request in before(case, world, now):
+            accepted += accepted_quantity(request, send(request))
+        request = request_of(case, world, now)
+        started = time.perf_counter()
+        answer = send(request)
+        took = time.perf_counter() - started
+        accepted += accepted_quantity(request, answer)
+        wrong += complaints(case, answer) + headers_missing(case, answer)
+        if took > SLOWEST:
+            wrong.append(f"{case['name']}: took {took:.2f} s")
+        for _ in range(case.get("repeat", 1) - 1):
+            again = send(request)
+            if again.counts["accepted"] or again.status >= 300:
+                wrong.append(f"{case['name']}: a repetition was answered {again.status} {again.counts}")
+    assert not wrong, "\n".join(wrong)
+    assert stored_quantities(world) == (accepted, accepted)
+
+
+def headers_missing(case: dict[str, Any], answer: Answer) -> list[str]:
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    needed = {401: "www-authenticate", 405: "allow", 415: "accept", 429: "retry-after", 503: "retry-after"}
+    found = []
+    if answer.status in needed and needed[answer.status] not in headers:
+        found.append(f"{case['name']}: no {needed[answer.status]} header")
+    if answer.status >= 400 and headers.get("content-type") != "application/problem+json":
+        found.append(f"{case['name']}: not a problem document but {headers.get('content-type')}")
+    return found
+
+
+def stored_quantities(world: World) -> tuple[Decimal, Decimal]:
+    """The sum of all stored events, and the sum that their batches hand to the roll-up."""
+    events = batches = Decimal(0)
+    for organization in (world.acme, world.globex):
+        with transaction.atomic(), connection.cursor() as cursor:
+            enter(Viewer(organization.pk))
+            cursor.execute("SELECT coalesce(sum(quantity), 0) FROM usage_event")
+            events += cursor.fetchone()[0]
+            cursor.execute("SELECT sums::text FROM usage_ingestbatch")
+            batches += sum(Decimal(part["q"]) for (sums,) in cursor.fetchall() for part in json.loads(sums))
+    return events, batches
