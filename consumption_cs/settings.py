@@ -1,5 +1,6 @@
 """Settings. Everything that differs between installations comes from the environment and is checked here."""
 
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -178,7 +179,10 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-STATICFILES_DIRS = [BASE_DIR / "consumption_cs" / "static"]
+_PLOTLY = importlib.util.find_spec("plotly")  # found, not imported: the import costs half a second
+STATICFILES_DIRS: list[Path | tuple[str, Path]] = [BASE_DIR / "consumption_cs" / "static"]
+if _PLOTLY and _PLOTLY.origin:
+    STATICFILES_DIRS.append(("plotly", Path(_PLOTLY.origin).parent / "package_data"))
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_MAX_AGE = 0 if DEBUG else 3600
 
@@ -195,13 +199,17 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
 SESSION_COOKIE_NAME = "__Host-session" if IS_HTTPS else "sessionid"
 CSRF_COOKIE_NAME = "__Host-csrf" if IS_HTTPS else "csrftoken"
 X_FRAME_OPTIONS = "DENY"
-# The hash is of the empty style element that Plotly fills through the object model.
-_EMPTY_STYLE = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
+# The chart library adds two style elements: an empty one that it fills through the object model, and the sheet of its
+# map part (no map is ever drawn, but a blocked sheet is an error in every console). Both by hash.
+_CHART_STYLES = [
+    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='",
+    "'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='",
+]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],
         "script-src": ["'self'"],
-        "style-src": ["'self'", _EMPTY_STYLE],
+        "style-src": ["'self'", *_CHART_STYLES],
         "img-src": ["'self'", "data:", "blob:"],
         "font-src": ["'self'"],
         "connect-src": ["'self'"],

@@ -111,7 +111,9 @@ def icon(name: str, label: str = "", size: str = "") -> SafeString:
 @register.simple_tag
 def pill(text: str, tone: str = "", *, soft: bool = False) -> SafeString:
     """`{% pill "On track" "good" %}`: a status. Tones: good, warn, bad, info, or none."""
-    return format_html('<span class="pill {} {}">{}</span>', tone if tone in _TONES else "", "soft" if soft else "", text)
+    return format_html(
+        '<span class="pill {} {}">{}</span>', tone if tone in _TONES else "", "soft" if soft else "", text
+    )
 
 
 @register.simple_tag
@@ -181,10 +183,17 @@ def figure(chart: Figure, span: str = "c8") -> dict[str, Any]:
 
 @register.inclusion_tag("components/hero_bar.html")
 def hero_bar(used: Any, label: str, **amounts: Any) -> dict[str, Any]:
-    """The bar under the headline: amounts `projected`, `total`, `low`, `high`, and `*_text` for each that is written."""
-    texts = {name: amounts.pop(name, "") for name in ("used_text", "projected_text", "total_text")}
+    """`{% hero_bar 8240 "what a screen reader says" total=12000 total_text="$12,000" %}`.
+
+    Amounts are `projected`, `total`, `low`, `high` and `ticks`; `X_text` (bold) and `X_note` are written at used,
+    projected and total.
+    """
+    names = [f"{place}_{part}" for place in ("used", "projected", "total") for part in ("text", "note")]
+    texts = {name: amounts.pop(name, "") for name in names}
     ticks = amounts.pop("ticks", ())
-    drawn = graphics.hero_bar(used or 0, ticks=ticks, **{name: value for name, value in amounts.items() if value != ""})
+    drawn = graphics.hero_bar(
+        used or 0, ticks=ticks, **{name: value for name, value in amounts.items() if value not in ("", None)}
+    )
     return {"bar": drawn, "label": label, **texts}
 
 
@@ -195,7 +204,9 @@ def pagination(context: Context, page: Any, noun: str = "rows") -> dict[str, Any
 
 
 @register.inclusion_tag("components/sort_header.html", takes_context=True)
-def sort_header(context: Context, label: str, field: str, *, css: str = "", first: str = "ascending") -> dict[str, Any]:
+def sort_header(
+    context: Context, label: str, field: str, *, css: str = "", first: str = "ascending"
+) -> dict[str, Any]:
     """`{% sort_header "At risk" "risk" css="num" %}`: a heading that sorts by `?sort=risk` or `?sort=-risk`.
 
     The page starts at `sort` in the context when the address says nothing; `first` is the order of the first click.
@@ -218,7 +229,13 @@ def field(bound: BoundField, hint: str = "", css: str = "") -> dict[str, Any]:
         shape = "options"
     elif isinstance(widget, CheckboxInput):
         shape = "check"
-    return {"field": bound, "shape": shape, "hint": hint or bound.help_text, "css": css, "widget": _described(bound, hint)}
+    return {
+        "field": bound,
+        "shape": shape,
+        "hint": hint or bound.help_text,
+        "css": css,
+        "widget": _described(bound, hint),
+    }
 
 
 @register.inclusion_tag("components/form_errors.html")
@@ -229,7 +246,7 @@ def form_errors(form: Any) -> dict[str, Any]:
 
 
 @register.inclusion_tag("components/copy.html")
-def copy_block(text: str, label: str = "", *, id: str = "copy", wrap: bool = False) -> dict[str, Any]:  # noqa: A002
+def copy_block(text: str, label: str = "", *, id: str = "copy", wrap: bool = False) -> dict[str, Any]:
     """`{% copy_block curl "Send your first event" id="curl" %}`: code with a copy button."""
     return {"text": text, "label": label, "id": id, "wrap": wrap}
 

@@ -78,7 +78,9 @@ def _frame(kind: str) -> dict[str, Any]:
     tabs = [{"label": name, "url": "#", "current": not position} for position, name in enumerate(names)]
     top = [{"label": name, "url": "#", "current": not position} for position, name in enumerate(staff)]
     account = SimpleNamespace(
-        name="Northwind Robotics", timezone="America/New_York", csm=SimpleNamespace(name="Priya", email="priya@acme.example")
+        name="Northwind Robotics",
+        timezone="America/New_York",
+        csm=SimpleNamespace(name="Priya", email="priya@acme.example"),
     )
     return {
         "viewer": SimpleNamespace(is_portal=kind != "staff", is_staff=kind == "staff"),
@@ -125,6 +127,7 @@ def line_figure(today: date) -> Figure:
         sub="Days without finished runs are left out, not drawn as zero.",
         summary="Line chart of the success rate by day, between 97% and 99%.",
         value="percent",
+        from_zero=False,
         series=[Series("Claims <a href='https://evil.example'>triage</a>", days, rates, kind="line")],
         numbers=Numbers(
             ["Day", "Success"],

@@ -53,7 +53,11 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """All that the chart component needs. `summary` is what a screen reader says in place of the drawing."""
+    """All that the chart component needs. `summary` is what a screen reader says in place of the drawing.
+
+    Texts are plain: charts.js and the template escape them. `from_zero=False` cuts the axis of a line chart near its
+    lowest value; bars always start at zero. `more` is the words and the address of a link beside the headline.
+    """
 
     id: str
     headline: str
@@ -65,6 +69,7 @@ class Figure:
     currency: str = "USD"
     unit: str = ""
     stacked: bool = True
+    from_zero: bool = True
     marks: Sequence[Mark] = ()
     rules: Sequence[Rule] = ()
     csv_url: str = ""
@@ -100,6 +105,7 @@ class Figure:
             "currency": self.currency,
             "unit": self.unit,
             "stacked": self.stacked,
+            "fromZero": self.from_zero,
             "dates": any(isinstance(x, date) for series in self.series for x in series.x[:1]),
             "marks": [{"x": str(m.x), "y": _drawn(m.y), "text": m.text, "tone": m.tone} for m in self.marks],
             "rules": [{"x": r.x and str(r.x), "y": _drawn(r.y), "text": r.text} for r in self.rules],

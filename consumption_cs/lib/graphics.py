@@ -51,7 +51,8 @@ def interval_svg(low: Number, point: Number, high: Number, *, floor: Number = 0.
     left, middle, right = (_percent((value - floor) / span) for value in (low, point, high))
     return (
         f'<svg class="ci" {_role(label)}><line class="ax" x1="0" x2="100%" y1="11" y2="11"/>'
-        f'<line class="r" x1="{left}" x2="{right}" y1="11" y2="11"/><circle class="p" cx="{middle}" cy="11" r="4.5"/></svg>'
+        f'<line class="r" x1="{left}" x2="{right}" y1="11" y2="11"/>'
+        f'<circle class="p" cx="{middle}" cy="11" r="4.5"/></svg>'
     )
 
 
@@ -81,7 +82,10 @@ def hero_bar(
     """Scale amounts of one currency to one bar; the scale leaves 8% of room beyond the total or the projection."""
     top = max(float(amount) for amount in (used, projected, total, high) if amount is not None)
     scale = (top * 1.08 if total else top * 1.02) or 1.0
-    at = lambda amount: None if amount is None else _percent(float(amount) / scale)  # noqa: E731
+
+    def at(amount: Number | None) -> str | None:
+        return None if amount is None else _percent(float(amount) / scale)
+
     return HeroBar(
         used=_percent(float(used) / scale),
         projected=at(projected),

@@ -48,18 +48,18 @@
 
   /* Four or so round steps that end above the highest value. */
   function ticks(lowest, highest) {
-    const span = highest - Math.min(0, lowest) || 1;
+    const span = highest - lowest || 1;
     const raw = span / 4;
     const power = 10 ** Math.floor(Math.log10(raw));
     const step = [1, 2, 2.5, 5, 10].map(factor => factor * power).find(size => size >= raw * 0.999);
     const values = [];
-    for (let value = Math.floor(Math.min(0, lowest) / step) * step; value <= highest + step * 0.001; value += step) values.push(+value.toPrecision(12));
+    for (let value = Math.floor(lowest / step) * step; value <= highest + step * 0.001; value += step) values.push(+value.toPrecision(12));
     return values;
   }
 
   function extremes(spec) {
     const sums = new Map();
-    let [low, high] = [0, 0];
+    let [low, high] = spec.fromZero ? [0, 0] : [Infinity, -Infinity];
     for (const series of spec.series) {
       series.y.forEach((value, index) => {
         if (value === null) return;
@@ -69,8 +69,8 @@
         [low, high] = [Math.min(low, total), Math.max(high, total)];
       });
     }
-    for (const rule of spec.rules) if (rule.y !== null) high = Math.max(high, rule.y);
-    return [low, high];
+    for (const rule of spec.rules) if (rule.y !== null) [low, high] = [Math.min(low, rule.y), Math.max(high, rule.y)];
+    return low > high ? [0, 1] : [low, high];
   }
 
   const font = (extra = {}) => ({ family: getComputedStyle(document.body).fontFamily, size: 12, ...extra });
@@ -102,7 +102,7 @@
       margin: { l: 24 + widest * 6.6, r: 20, t: 18, b: 32 }, font: font({ color: colour("--chart-axis") }),
       hoverlabel: { bgcolor: colour("--surface"), bordercolor: colour("--line-strong"), font: font({ color: colour("--ink") }) },
       xaxis: { ...axis, linecolor: colour("--line-strong"), showline: true, nticks: isSmall() ? 4 : 8, ...(spec.dates ? { type: "date", tickformat: "%b %-d", hoverformat: "%a, %b %-d" } : { type: "category" }) },
-      yaxis: { ...axis, gridcolor: colour("--chart-grid"), showgrid: true, tickvals: values, ticktext: values.map(format), range: [Math.min(values[0], low), Math.max(values.at(-1), high * (spec.marks.length ? 1.12 : 1.03)) || 1] },
+      yaxis: { ...axis, gridcolor: colour("--chart-grid"), showgrid: true, tickvals: values, ticktext: values.map(format), range: [Math.min(values[0], low), Math.max(values.at(-1), high + (high - low) * (spec.marks.length ? 0.12 : 0.03)) || 1] },
       shapes: spec.rules.map(rule => rule.y !== null ? { ...straight, xref: "paper", x0: 0, x1: 1, y0: rule.y, y1: rule.y } : { ...straight, yref: "paper", x0: rule.x, x1: rule.x, y0: 0, y1: 1 }),
       annotations: [
         ...spec.marks.map(mark => note({ x: mark.x, y: mark.y, yshift: 12, font: font({ weight: 600, color: colour(mark.tone === "flag" ? "--warn" : "--ink") }) }, mark.text)),
@@ -129,10 +129,13 @@
     if (numbers) numbers.open = true;
   }
 
-  const show = element => load().then(() => element.isConnected && draw(element)).catch(error => { console.warn(error); failed(element); });
+  const idle = window.requestIdleCallback || (work => setTimeout(work, 200));
+  /* With the library here, the charts further down cost little: draw them when nothing else is going on. */
+  const rest = () => idle(() => { for (const element of document.querySelectorAll("[data-chart]:not([data-drawn])")) { watcher.unobserve(element); draw(element); } });
+  const show = element => load().then(() => { if (element.isConnected && !drawn.has(element)) draw(element); rest(); }).catch(error => { console.warn(error); failed(element); });
   const watcher = new IntersectionObserver(entries => {
     for (const entry of entries) if (entry.isIntersecting) { watcher.unobserve(entry.target); show(entry.target); }
-  }, { rootMargin: "200px" });
+  }, { rootMargin: "100% 0px" });
   function watch(scope) {
     for (const element of scope.querySelectorAll("[data-chart]")) if (!drawn.has(element)) watcher.observe(element);
   }
