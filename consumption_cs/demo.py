@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
             say(f"\nReady after {time.monotonic() - started:.0f} s.")
             show_logins(demo.url, demo.logins())
             if options.check:
-                return demo_check.main(demo.url, demo.logins())
+                return demo_check.main(demo.url, demo.logins(), demo.routes())
             say("Press Ctrl-C to stop.\n")
             demo.watch()
     except KeyboardInterrupt:
@@ -175,6 +175,23 @@ class Demo:
         path = STATE / "logins.json"
         found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"logins": []}
         return found
+
+    def routes(self) -> list[str]:
+        """The addresses of the URL list that need nothing, or only an account, which is `{account_id}`."""
+        os.environ.update(self.environment, DJANGO_SETTINGS_MODULE="consumption_cs.settings")
+        import django
+        from django.urls import URLPattern, get_resolver
+
+        def walk(patterns: list[Any], before: str) -> Iterator[str]:
+            for pattern in patterns:
+                address = before + str(pattern.pattern)
+                yield from [address] if isinstance(pattern, URLPattern) else walk(pattern.url_patterns, address)
+
+        django.setup()
+        addresses = {
+            path.replace("<uuid:account_id>", "{account_id}") for path in walk(get_resolver().url_patterns, "/")
+        }
+        return sorted(address for address in addresses if not set(address) & set("<^\\("))
 
     def _database(self, passwords: dict[str, str]) -> Addresses:
         if "DATABASE_URL" in os.environ:
