@@ -134,6 +134,8 @@ class IngestBatch(models.Model):
     events = models.IntegerField()
     sums = models.JSONField()
     rolled_at = models.DateTimeField(null=True)
+    failures = models.SmallIntegerField(db_default=0)  # after the third only what cannot be merged is left in `sums`
+    error = models.TextField(db_default="", blank=True)
 
     objects = OrganizationQuerySet.as_manager()
 
@@ -356,6 +358,7 @@ class TouchedDay(models.Model):
 
     class Meta:
         db_table = "usage_touched_day"
+        indexes = [models.Index(fields=["organization", "received_at"], name="touched_day_oldest")]
 
     def __str__(self) -> str:
         return f"{self.account_id} {self.day}"

@@ -1,0 +1,45 @@
+"""A small loop outside Celery that does what the tick does, for when every consumer or the broker hangs."""
+
+import logging
+import signal
+from argparse import ArgumentParser
+from threading import Event
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, InterfaceError, connection
+from django.utils import timezone
+
+from usage.actions.catch_up import catch_up, organizations_waiting
+from usage.checks import refuse_unsafe_start
+
+logger = logging.getLogger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Merge and settle waiting usage every few seconds, without Celery or Valkey. Ends on SIGTERM or Ctrl-C."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--interval", type=float, default=5, help="Seconds between two looks (default 5).")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        refuse_unsafe_start()
+        stop = Event()
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(sign, lambda *_: stop.set())
+        while not stop.wait(options["interval"]):
+            sweep(stop)
+
+
+def sweep(stop: Event) -> None:
+    """Catch up each organization once. A database that is gone is logged and tried again at the next look."""
+    try:
+        for organization_id in organizations_waiting():
+            if stop.is_set():
+                return
+            merged = catch_up(organization_id, timezone.now())
+            if merged:
+                logger.info("merged %s batches of organization %s", merged, organization_id)
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("the sweep failed and will be tried again: %s", error)
+        connection.close()
