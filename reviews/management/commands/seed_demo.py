@@ -1,0 +1,61 @@
+"""`manage.py seed_demo`: eighteen months of the demo's stories, through the same door as any customer's events."""
+
+import json
+from argparse import ArgumentParser
+from datetime import datetime, timezone
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.utils.timezone import now as read_clock
+
+from accounts.models import Organization
+from reviews.demo.load import VENDORS, in_batches, load_people, load_vendor, missing_events
+from reviews.demo.people import PASSWORD, PEOPLE
+from usage.actions.accept import Sender, accept_events
+from usage.actions.catch_up import catch_up
+from usage.calc.cloudevents import Window
+from usage.calc.parsing import parse_items
+
+BEGINNING = datetime(2000, 1, 1, tzinfo=timezone.utc)
+
+
+class Command(BaseCommand):
+    help = "Load the demo, or bring it up to now. Safe to repeat: what is there is not sent twice."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--logins", type=Path, default=Path(settings.BASE_DIR, ".demo", "logins.json"))
+
+    def handle(self, *args: Any, logins: Path, **options: Any) -> None:
+        now = read_clock()
+        people = load_people()
+        for vendor in VENDORS:
+            organization = load_vendor(vendor, people, now)
+            events = chain.from_iterable(missing_events(organization, story, now) for story in vendor.stories)
+            sent = 0
+            for batch in in_batches(events):
+                self._send(organization, batch, now)
+                sent += len(batch)
+                if sent % 10_000 < len(batch):
+                    self.stdout.write(f"  {vendor.name}: {sent:,} events")
+            while catch_up(organization.pk, now):
+                pass
+            self.stdout.write(f"  {vendor.name}: {sent:,} events stored and settled")
+        _write_logins(logins)
+
+    def _send(self, organization: Organization, batch: list[dict[str, Any]], now: datetime) -> None:
+        items = parse_items(batch, Window.around(now, BEGINNING))
+        answer = accept_events(Sender(organization.pk), items, now)
+        if answer.rejected or answer.quarantined:
+            self.stderr.write(f"  {answer.rejected} rejected, {answer.quarantined} quarantined: {answer.remarkable}")
+
+
+def _write_logins(path: Path) -> None:
+    """Tell the demo's console who can sign in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [
+        {"email": person.email, "password": PASSWORD, "who": f"{person.name}, {person.title}"} for person in PEOPLE
+    ]
+    path.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
