@@ -62,12 +62,13 @@ def _event(
     version: str,
     random: Random,
 ) -> dict[str, Any]:
+    subject = story.also_sent_as if story.also_sent_as and random.random() < 0.3 else story.key
     return {
         "specversion": "1.0",
         "id": identity,
         "source": f"/prod/{plan.key}",
         "type": plan.event_type,
-        "subject": story.key,
+        "subject": subject,
         "time": occurred.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "data": {
             "quantity": int(size),

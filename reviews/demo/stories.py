@@ -58,6 +58,7 @@ class Story:
     term_days: int = 365
     csm: str = "priya"
     prices: dict[str, str] = field(default_factory=dict)  # contract rates by event type
+    also_sent_as: str = ""  # a wrong name that some of its events carry: they are quarantined
 
 
 def steady(days_ago: int, day: date) -> Run:
@@ -222,6 +223,7 @@ ACME_STORIES = (
         "small",
         term_days_ago=25,
         csm="marco",
+        also_sent_as="orchid-legal",
     ),
     Story(
         "meridian",

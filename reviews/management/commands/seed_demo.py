@@ -48,8 +48,8 @@ class Command(BaseCommand):
     def _send(self, organization: Organization, batch: list[dict[str, Any]], now: datetime) -> None:
         items = parse_items(batch, Window.around(now, BEGINNING))
         answer = accept_events(Sender(organization.pk), items, now)
-        if answer.rejected or answer.quarantined:
-            self.stderr.write(f"  {answer.rejected} rejected, {answer.quarantined} quarantined: {answer.remarkable}")
+        if answer.rejected:
+            self.stderr.write(f"  {answer.rejected} rejected: {answer.remarkable}")
 
 
 def _write_logins(path: Path) -> None:
