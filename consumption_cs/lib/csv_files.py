@@ -1,4 +1,4 @@
-"""CSV as people's spreadsheets write and read it: strict about shape on the way in, free of formulas on the way out."""
+"""CSV as spreadsheets write and read it: strict about its shape on the way in, no formulas on the way out."""
 
 import csv
 import io
@@ -68,8 +68,9 @@ def safe_cell(value: object) -> str:
     text = "" if value is None else str(value)
     if not text or _NUMBER.fullmatch(text):
         return text
-    first = unicodedata.normalize("NFKC", text[0])
-    return f"'{text}" if first in _FORMULA or unicodedata.normalize("NFKC", text.lstrip()[:1]) in "=+-@" else text
+    # Full-width signs count too, and spaces in front do not help: some spreadsheets drop both.
+    plain = unicodedata.normalize("NFKC", text)
+    return f"'{text}" if plain[0] in _FORMULA or plain.lstrip().startswith(tuple("=+-@")) else text
 
 
 def _text_of(content: bytes) -> str:
