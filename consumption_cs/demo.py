@@ -23,7 +23,7 @@ import psycopg2
 
 from consumption_cs import demo_check
 from consumption_cs.bootstrap import say
-from consumption_cs.embedded import NotStartedError, Postgres, Valkey, free_port, state_folder
+from consumption_cs.embedded import NotStartedError, Postgres, Valkey, die_with_parent, free_port, state_folder
 from consumption_cs.processes import ROOT, Running, read_procfile, stop_all
 from consumption_cs.provision import (
     APP,
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
             say(f"\nReady after {time.monotonic() - started:.0f} s.")
             show_logins(demo.url, demo.logins())
             if options.check:
-                return demo_check.main(demo.url, demo.logins(), demo.routes())
+                return demo_check.main(demo.url, demo.logins(), demo.environment)
             say("Press Ctrl-C to stop.\n")
             demo.watch()
     except KeyboardInterrupt:
@@ -176,23 +176,6 @@ class Demo:
         found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"logins": []}
         return found
 
-    def routes(self) -> list[str]:
-        """The addresses of the URL list that need nothing, or only an account, which is `{account_id}`."""
-        os.environ.update(self.environment, DJANGO_SETTINGS_MODULE="consumption_cs.settings")
-        import django
-        from django.urls import URLPattern, get_resolver
-
-        def walk(patterns: list[Any], before: str) -> Iterator[str]:
-            for pattern in patterns:
-                address = before + str(pattern.pattern)
-                yield from [address] if isinstance(pattern, URLPattern) else walk(pattern.url_patterns, address)
-
-        django.setup()
-        addresses = {
-            path.replace("<uuid:account_id>", "{account_id}") for path in walk(get_resolver().url_patterns, "/")
-        }
-        return sorted(address for address in addresses if not set(address) & set("<^\\("))
-
     def _database(self, passwords: dict[str, str]) -> Addresses:
         if "DATABASE_URL" in os.environ:
             return given_database(os.environ["DATABASE_URL"], os.environ.get("DATABASE_OWNER_URL"), passwords)
@@ -234,6 +217,8 @@ class Demo:
             cwd=ROOT,
             env=self.environment,
             stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is ours to handle
+            preexec_fn=die_with_parent(signal.SIGTERM),
             stdout=None if show else subprocess.PIPE,
             stderr=None if show else subprocess.STDOUT,
             text=True,

@@ -1,5 +1,6 @@
 """`manage.py demo --check`: sign in as every role, open every main page, send one event and find it on a page."""
 
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -63,14 +64,15 @@ class Visitor:
         return self.visit(landed)
 
 
-def main(url: str, seeded: dict[str, Any], routes: list[str]) -> int:
+def main(url: str, seeded: dict[str, Any], environment: dict[str, str]) -> int:
     """Try everything and say what was seen. Returns 0 only if all of it was right.
 
-    `routes` are the addresses of the URL list, with `{account_id}` where one is needed.
+    `seeded` is what the seed wrote about log-ins, and `environment` that of the web server.
     """
     if not seeded.get("event"):
         say("There is no demo data to check with.")
         return 1
+    routes = addresses(environment)
     problems: list[str] = []
     for login in seeded["logins"]:
         say(f"\n  {login['role']} ({login['email']})")
@@ -82,6 +84,22 @@ def main(url: str, seeded: dict[str, Any], routes: list[str]) -> int:
     problems += send_one_event(url, seeded, routes)
     say("\n" + ("\n".join(f"WRONG: {problem}" for problem in problems) or "All is right."))
     return 1 if problems else 0
+
+
+def addresses(environment: dict[str, str]) -> list[str]:
+    """The addresses of the URL list that need nothing, or only an account, which is `{account_id}` in them."""
+    os.environ.update(environment, DJANGO_SETTINGS_MODULE="consumption_cs.settings")
+    import django
+    from django.urls import URLPattern, get_resolver
+
+    def walk(patterns: list[Any], before: str) -> Iterator[str]:
+        for pattern in patterns:
+            address = before + str(pattern.pattern)
+            yield from [address] if isinstance(pattern, URLPattern) else walk(pattern.url_patterns, address)
+
+    django.setup()
+    found = {path.replace("<uuid:account_id>", "{account_id}") for path in walk(get_resolver().url_patterns, "/")}
+    return sorted(address for address in found if not set(address) & set("<^\\("))
 
 
 def sign_in(url: str, login: dict[str, Any]) -> Visitor:
