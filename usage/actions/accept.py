@@ -112,7 +112,7 @@ def _accept_by_halves(sender: Sender, items: list[Item], now: datetime, error: D
 
 
 def _accept(sender: Sender, items: list[Item], now: datetime) -> Accepted:
-    batch = _Batch(directory_of(sender.organization_id), now)
+    batch = Batch(directory_of(sender.organization_id), now)
     with act_as(_viewer(sender)):
         batch.classify(items)
         made = batch.name_workflows()
@@ -124,7 +124,7 @@ def _accept(sender: Sender, items: list[Item], now: datetime) -> Accepted:
     return batch.answer(len(items))
 
 
-def _store(sender: Sender, batch: "_Batch") -> None:
+def _store(sender: Sender, batch: "Batch") -> None:
     staged = list(batch.staged.values())
     batch_id = next_batch_id()
     seen = keep_new(sender.organization_id, batch_id, staged)
@@ -143,7 +143,7 @@ def _store(sender: Sender, batch: "_Batch") -> None:
         store_batch(sender.organization_id, sender.api_key_id, batch_id, len(stored), sums)
 
 
-class _Batch:
+class Batch:
     """The items of one request on their way: sorted into events to store, problems, and results to tell."""
 
     def __init__(self, directory: Directory, now: datetime) -> None:

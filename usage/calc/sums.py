@@ -101,8 +101,8 @@ def _take(total: _Sum, occurred_at: datetime, quantity: Quantity, values: list[s
         total.values.update((value, None) for value in values if value is not None)
     elif total.aggregation == "max":
         total.quantity = max(total.quantity, quantity)
-    elif occurred_at >= total.last:
-        total.quantity = quantity
+    elif (occurred_at, quantity) > (total.last, total.quantity):
+        total.quantity = quantity  # of two at one moment the greater, so that the order of arrival does not matter
     total.last = max(total.last, occurred_at)
 
 
