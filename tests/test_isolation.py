@@ -99,7 +99,7 @@ def _unknown(ids: dict[str, Any]) -> dict[str, Any]:
 
 def _said(response: HttpResponse, ids: dict[str, Any]) -> tuple[int, str]:
     """Status and body, without what differs between any two requests: the ids asked for, tokens, addresses."""
-    body = b"".join(response) if response.streaming else response.content  # type: ignore[attr-defined]
+    body = b"".join(response) if response.streaming else response.content
     text = body.decode(errors="replace")
     for value in ids.values():
         text = text.replace(str(value), "ID")

@@ -85,7 +85,7 @@ def make_world(now: datetime) -> World:
     """Build a vendor with staff of every role and two customers with members of every role."""
     canary = f"ZZ{uuid4().hex[:12]}"
     organization = factories.make_organization(f"{canary} vendor", key=canary.lower())
-    staff = {
+    staff: dict[str, Membership] = {
         role: factories.make_member(
             organization, role, factories.make_user(f"{role}@{canary.lower()}.example", name=f"{canary} {role}")
         )
@@ -132,7 +132,7 @@ def _make_account(world: World, number: int, now: datetime) -> AccountWorld:
     for days_ago in range(45):
         day = (now - timedelta(days=days_ago)).date()
         factories.make_usage_day(account, world.meter, day, workflow, spend=CANARY_AMOUNT + number)
-    members = {
+    members: dict[str, Membership] = {
         role: factories.make_member(
             account, role, factories.make_user(f"{role}@{own.lower()}.example", name=f"{own} {role}")
         )
