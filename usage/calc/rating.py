@@ -92,15 +92,18 @@ def rate_slices(slices: Sequence[Slice], *, places: int = 2, final: bool = False
     priced twice. Spend limits are those in force in the slice; the minimum applies in the last, when `final`.
     """
     rated: list[RatedSlice] = []
-    gross, booked = ZERO, ZERO
-    before: Usage | None = None
+    gross = booked = until_now = ZERO
+    before, last_price = None, None
     for index, part in enumerate(slices):
         after = part.usage if before is None else before.plus(part.usage)
-        gross += due(part.price, after) - (ZERO if before is None else due(part.price, before))
+        if before is not None and part.price is not last_price:
+            until_now = due(part.price, before)
+        until_then = due(part.price, after)
+        gross += until_then - until_now
         to_date = _limited(part.price, gross, final=final and index == len(slices) - 1)
         amount = round_to(to_date, places) - booked
         rated.append(RatedSlice(amount, to_date))
-        before, booked = after, booked + amount
+        before, last_price, until_now, booked = after, part.price, until_then, booked + amount
     return rated
 
 
