@@ -82,21 +82,22 @@ class Grant:
 Key = Callable[[Grant], tuple[object, ...]]
 
 # What each part of an order is called when a ledger row says why this commit was drawn.
-_PRIORITY, _EXPIRY, _CREATED, _KIND = "lower priority number", "earlier expiry", "granted earlier", "kind of commit"
+_PRIORITY, _EXPIRY, _CREATED = "lower priority number", "earlier expiry", "granted earlier"
+_KIND, _ID = "free credit before paid", "first by id"
 _PARTS: dict[str, Key] = {
     _PRIORITY: lambda grant: (grant.priority,),
     # Whole seconds, so that two that were meant to end together are not told apart by how they were written.
     _EXPIRY: lambda grant: (as_utc(grant.expires_at or FAR_FUTURE).replace(microsecond=0),),
     _CREATED: lambda grant: (as_utc(grant.created_at or grant.effective_at),),
     _KIND: lambda grant: (grant.kind not in ("granted", "promotional"),),
-    "order of their ids": lambda grant: (grant.id,),
+    _ID: lambda grant: (grant.id,),
 }
 
 POLICIES: dict[str, tuple[str, ...]] = {
-    "priority": (_PRIORITY, _EXPIRY, _CREATED, "order of their ids"),
-    "expiry_first": (_EXPIRY, _PRIORITY, _CREATED, "order of their ids"),
-    "promotional_first": (_KIND, _EXPIRY, _PRIORITY, _CREATED, "order of their ids"),
-    "granted_first": (_PRIORITY, _KIND, _CREATED, _EXPIRY, "order of their ids"),
+    "priority": (_PRIORITY, _EXPIRY, _CREATED, _ID),
+    "expiry_first": (_EXPIRY, _PRIORITY, _CREATED, _ID),
+    "promotional_first": (_KIND, _EXPIRY, _PRIORITY, _CREATED, _ID),
+    "granted_first": (_PRIORITY, _KIND, _CREATED, _EXPIRY, _ID),
 }
 
 
@@ -118,8 +119,8 @@ def why_before(grant: Grant, others: Iterable[Grant], policy: str = "priority") 
     rest = [other for other in draw_order(others, policy) if other.id != grant.id]
     if not rest:
         return "the only commit in force"
-    reason = next((name for name in POLICIES[policy] if _PARTS[name](grant) != _PARTS[name](rest[0])), "same rank")
-    return f"{reason} than {rest[0].id}" if reason not in (_KIND, "same rank") else f"{reason}, before {rest[0].id}"
+    reason = next((name for name in POLICIES[policy] if _PARTS[name](grant) != _PARTS[name](rest[0])), _ID)
+    return f"{reason}, before {rest[0].id}"
 
 
 @dataclass(frozen=True, slots=True)
