@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, TextIO
+from typing import TextIO
 from urllib.parse import urlsplit
 
 import psycopg2
@@ -170,10 +170,10 @@ class Demo:
                     say(f"{running.name} ended and is started again; see {running.log}.")
                     running.restart()
 
-    def logins(self) -> dict[str, Any]:
-        """What the seed wrote: `logins` of each role, and `event` to send; empty when there is no seed."""
+    def logins(self) -> list[dict[str, str]]:
+        """What the seed wrote: `email`, `password` and `who` of each person; empty when there is no seed."""
         path = STATE / "logins.json"
-        found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"logins": []}
+        found: list[dict[str, str]] = json.loads(path.read_text()) if path.exists() else []
         return found
 
     def _database(self, passwords: dict[str, str]) -> Addresses:
@@ -268,10 +268,9 @@ def read_secrets(state: Path) -> dict[str, str]:
     return found
 
 
-def show_logins(url: str, seeded: dict[str, Any]) -> None:
-    """The address, and one line for each role."""
+def show_logins(url: str, logins: list[dict[str, str]]) -> None:
+    """The address, and one line for each person."""
     say(f"\n  {url}\n")
-    for login in seeded["logins"]:
-        who = f"{login['organization']} · {login['account']}" if login.get("account") else login["organization"]
-        say(f"  {login['role']:<18} {login['email']:<38} {login['password']:<20} {who}")
+    for login in logins:
+        say(f"  {login['email']:<28} {login['password']:<8} {login['who']}")
     say(f"\nMails that it would send are in {STATE / 'mail'}, logs in {STATE / 'log'}.")

@@ -4,13 +4,17 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from html import unescape
 from typing import Any
 from urllib.parse import urljoin, urlsplit
+from uuid import UUID
 
+import django
 import httpx
+from django.urls import URLPattern, get_resolver
 
 from consumption_cs.bootstrap import say
 
@@ -64,45 +68,88 @@ class Visitor:
         return self.visit(landed)
 
 
-def main(url: str, seeded: dict[str, Any], environment: dict[str, str]) -> int:
+def main(url: str, logins: list[dict[str, str]], environment: dict[str, str]) -> int:
     """Try everything and say what was seen. Returns 0 only if all of it was right.
 
-    `seeded` is what the seed wrote about log-ins, and `environment` that of the web server.
+    `logins` is what the seed wrote, a person who may see everything first; `environment` is the web server's.
     """
-    if not seeded.get("event"):
+    if not logins:
         say("There is no demo data to check with.")
         return 1
-    routes = addresses(environment)
+    os.environ.update(environment, DJANGO_SETTINGS_MODULE="consumption_cs.settings")
+    django.setup()
     problems: list[str] = []
-    for login in seeded["logins"]:
-        say(f"\n  {login['role']} ({login['email']})")
+    for login in logins:
+        say(f"\n  {login['who']} ({login['email']})")
         visitor = sign_in(url, login)
         visitor.follow_links()
-        problems += [f"{login['role']}: {problem}" for problem in visitor.problems]
-        if login is seeded["logins"][0]:
-            problems += type_addresses(visitor, routes, seeded["event"]["account_id"])
-    problems += send_one_event(url, seeded, routes)
+        problems += [f"{login['email']}: {problem}" for problem in visitor.problems]
+    with real_key() as event:
+        admin = sign_in(url, logins[0])
+        problems += type_addresses(admin, event.account_id)
+        problems += send_one_event(url, admin, event)
     say("\n" + ("\n".join(f"WRONG: {problem}" for problem in problems) or "All is right."))
     return 1 if problems else 0
 
 
-def addresses(environment: dict[str, str]) -> list[str]:
+@dataclass(frozen=True)
+class Event:
+    """What to send, with which key, and whose it is."""
+
+    key: str
+    account_id: UUID
+    body: dict[str, Any]
+
+
+@contextmanager
+def real_key() -> Iterator[Event]:
+    """A key of the demo's first organization, revoked afterwards, and an event of one of its accounts."""
+    from accounts.credentials import new_key
+    from accounts.models import ApiKey, Organization, Scope
+    from consumption_cs.lib.tenancy import Viewer, act_as
+    from usage.models import Meter, Workflow
+
+    organization = Organization.objects.earliest("created_at")
+    secret, prefix, secret_hash = new_key()
+    with act_as(Viewer(organization.pk)):
+        meter = Meter.objects.filter(organization=organization, aggregation=Meter.Aggregation.SUM).earliest(
+            "created_at"
+        )
+        workflow = Workflow.objects.filter(organization=organization).select_related("account").earliest("pk")
+        key = ApiKey.objects.create(
+            organization=organization,
+            name="manage.py demo --check",
+            prefix=prefix,
+            secret_hash=secret_hash,
+            scopes=[Scope.EVENTS_WRITE],
+        )
+    body = {
+        "specversion": "1.0",
+        "id": f"demo-check-{int(time.time() * 1000)}",
+        "source": "demo-check",
+        "type": meter.event_type,
+        "subject": workflow.account.key,
+        "time": datetime.now(UTC).isoformat(),
+        "data": {meter.value_property: 1, meter.workflow_property: workflow.key},
+    }
+    yield Event(secret, workflow.account_id, body)
+    with act_as(Viewer(organization.pk)):
+        ApiKey.objects.filter(organization=organization, pk=key.pk).update(revoked_at=datetime.now(UTC))
+
+
+def addresses() -> list[str]:
     """The addresses of the URL list that need nothing, or only an account, which is `{account_id}` in them."""
-    os.environ.update(environment, DJANGO_SETTINGS_MODULE="consumption_cs.settings")
-    import django
-    from django.urls import URLPattern, get_resolver
 
     def walk(patterns: list[Any], before: str) -> Iterator[str]:
         for pattern in patterns:
             address = before + str(pattern.pattern)
             yield from [address] if isinstance(pattern, URLPattern) else walk(pattern.url_patterns, address)
 
-    django.setup()
     found = {path.replace("<uuid:account_id>", "{account_id}") for path in walk(get_resolver().url_patterns, "/")}
     return sorted(address for address in found if not set(address) & set("<^\\("))
 
 
-def sign_in(url: str, login: dict[str, Any]) -> Visitor:
+def sign_in(url: str, login: dict[str, str]) -> Visitor:
     """A visitor with this person's session; its `problems` say when signing in did not work."""
     visitor = Visitor(httpx.Client(base_url=url, timeout=30))
     form = visitor.client.get("/sign-in/login/").text
@@ -129,44 +176,31 @@ def links(path: str, html: str) -> Iterator[str]:
             yield link.path
 
 
-def type_addresses(visitor: Visitor, routes: list[str], account_id: str) -> list[str]:
-    """Open every address of the URL list that the links did not lead to."""
-    say("    by address:")
-    before = len(visitor.problems)
-    for route in routes:
-        path = route.format(account_id=account_id)
-        if IDENTIFIER.sub("…", path) not in visitor.seen and not path.startswith(NOT_PAGES):
-            visitor.visit(path, FINE_WHEN_TYPED)
-    return visitor.problems[before:]
+def type_addresses(visitor: Visitor, account_id: UUID) -> list[str]:
+    """Open every address of the URL list, whether a link leads to it or not."""
+    say("\n  Every address of the URL list")
+    for address in addresses():
+        if not address.startswith(NOT_PAGES):
+            visitor.visit(address.format(account_id=account_id), FINE_WHEN_TYPED)
+    return visitor.problems
 
 
-def send_one_event(url: str, seeded: dict[str, Any], routes: list[str]) -> list[str]:
-    """Send an event with a real key, and wait until a page of its account shows it."""
-    event = seeded["event"]
-    identifier = f"demo-check-{int(time.time() * 1000)}"
-    body = {
-        "specversion": "1.0",
-        "id": identifier,
-        "source": "demo-check",
-        "type": event["type"],
-        "subject": event["subject"],
-        "time": datetime.now(UTC).isoformat(),
-        "data": event["data"],
-    }
+def send_one_event(url: str, reader: Visitor, event: Event) -> list[str]:
+    """Send an event with a real key, and wait until a page of its account shows it to `reader`."""
     started = time.monotonic()
     answer = httpx.post(
         f"{url}/api/v1/events",
-        json=body,
-        headers={"Authorization": f"Bearer {event['key']}", "Content-Type": "application/cloudevents+json"},
+        json=event.body,
+        headers={"Authorization": f"Bearer {event.key}", "Content-Type": "application/cloudevents+json"},
     )
     say(f"\n  One event: {answer.status_code} {answer.text[:200]}")
     if answer.status_code != 202:
         return [f"the event was answered with {answer.status_code}"]
-    reader = sign_in(url, next(login for login in seeded["logins"] if login["role"] == "admin"))
-    pages = [route.format(account_id=event["account_id"]) for route in routes if "event" in route]
+    pages = [address.format(account_id=event.account_id) for address in addresses() if "event" in address]
+    pages = [page for page in pages if not page.startswith(NOT_PAGES)]
     while time.monotonic() - started < SECONDS_TO_APPEAR:
         for page in pages:
-            if identifier in reader.client.get(page).text:
+            if event.body["id"] in reader.client.get(page).text:
                 say(f"  Seen on {page} after {time.monotonic() - started:.1f} s.")
                 return []
         time.sleep(0.5)
