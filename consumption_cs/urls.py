@@ -3,7 +3,7 @@
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from accounts.views import health
+from accounts.views import health, styleguide
 
 urlpatterns = [
     path("healthz", health.live, name="healthz"),
@@ -12,6 +12,7 @@ urlpatterns = [
     path("api/v1/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
     path("api/v1/", include("usage.api.urls")),
     path("compat/", include("usage.api.compat_urls")),
+    path("styleguide/", styleguide.styleguide, name="styleguide"),
     path("sign-in/", include("allauth.urls")),
     path("", include("accounts.urls")),
     path("", include("usage.urls")),

@@ -286,5 +286,5 @@ def _described(bound: BoundField, hint: str) -> SafeString:
     """Render the control with the ids of its help and errors, whatever Django itself would add."""
     described = [f"{bound.auto_id}_hint"] if hint or bound.help_text else []
     described += [f"{bound.auto_id}_error"] if bound.errors else []
-    attributes = {"aria-describedby": " ".join(described)} if described else {}
+    attributes: dict[str, str | bool] = {"aria-describedby": " ".join(described)} if described else {}
     return bound.as_widget(attrs=attributes | ({"aria-invalid": "true"} if bound.errors else {}))
