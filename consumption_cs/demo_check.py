@@ -76,7 +76,7 @@ def main(url: str, logins: list[dict[str, str]], environment: dict[str, str]) ->
     if not logins:
         say("There is no demo data to check with.")
         return 1
-    os.environ.update(environment, DJANGO_SETTINGS_MODULE="consumption_cs.settings")
+    os.environ.update(environment, DJANGO_SETTINGS_MODULE="consumption_cs.settings", LOG_LEVEL="WARNING")
     django.setup()
     problems: list[str] = []
     for login in logins:
