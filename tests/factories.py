@@ -167,6 +167,8 @@ def usage_sum(account: Account, meter: Meter, hour: datetime, quantity: str = "1
     made |= {"d": hour.date().isoformat(), "n": 1, "f": 1, "s": 1, "o": "0", "l": at}
     if meter.aggregation == Meter.Aggregation.LATEST:
         made["lt"] = fields.get("l", at)
+    if meter.aggregation == Meter.Aggregation.UNIQUE:
+        del made["q"]
     return made | fields
 
 

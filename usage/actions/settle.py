@@ -123,8 +123,8 @@ def touch_days(viewer: Viewer, meter: Meter | None, account: Account | None, fro
             {
                 "organization": viewer.organization_id,
                 "from_day": from_day,
-                "meter": meter and meter.pk,
-                "account": account and account.pk,
+                "meter": meter.pk if meter else None,
+                "account": account.pk if account else None,
             },
         )
         return cursor.rowcount

@@ -1,0 +1,139 @@
+"""Conservation: what was accepted, what the roll-ups hold and what was rated are the same, to the last digit."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from django.db import connection
+
+from consumption_cs.lib.tenancy import Viewer
+
+# Hours are kept for 60 days; those of a day that has begun to leave are not compared.
+DAYS_COMPARED_BY_HOUR = timedelta(days=58)
+
+# Batches that wait for the tick are left out; those that it set aside are not, for their usage is missing. Each
+# statement sees one snapshot, so it may run while events come in. Max and latest meters with dimensions are compared
+# by their number of events only: an event does not keep the group it fell into.
+_ACCEPTED_AND_DAYS = """
+WITH events AS (
+    SELECT event.account_id, event.meter_id, meter.aggregation, meter.dimensions = '{}' AS is_whole,
+        coalesce(workflow_id::text, '') AS workflow, quantity, value, occurred_at,
+        (occurred_at AT TIME ZONE account.timezone)::date AS day
+    FROM usage_event AS event
+    JOIN usage_meter AS meter ON meter.organization_id = event.organization_id AND meter.id = event.meter_id
+    JOIN accounts_account AS account
+        ON account.organization_id = event.organization_id AND account.id = event.account_id
+    WHERE event.organization_id = %(organization)s AND counted AND NOT EXISTS (
+        SELECT FROM usage_ingestbatch AS batch
+        WHERE batch.organization_id = %(organization)s AND batch.id = event.batch_id
+            AND batch.rolled_at IS NULL AND batch.failures < 3)
+), by_day AS (
+    SELECT account_id, meter_id, aggregation, is_whole, day, workflow, count(*) AS events, sum(quantity) AS total,
+        max(quantity) AS greatest,
+        (array_agg(quantity ORDER BY occurred_at DESC, quantity DESC) FILTER (WHERE aggregation = 'latest'))[1]
+            AS latest
+    FROM events GROUP BY 1, 2, 3, 4, 5, 6
+), different AS (
+    SELECT account_id, meter_id, count(DISTINCT (date_trunc('month', day), value)) AS total
+    FROM events WHERE aggregation = 'unique' GROUP BY 1, 2
+), accepted AS (
+    SELECT account_id, meter_id, sum(events) AS events, CASE
+        WHEN aggregation = 'unique' THEN (SELECT total FROM different
+            WHERE different.account_id = by_day.account_id AND different.meter_id = by_day.meter_id)
+        WHEN aggregation = 'max' THEN sum(greatest)
+        WHEN aggregation = 'latest' THEN sum(latest)
+        ELSE sum(total) END AS quantity,
+        is_whole OR aggregation IN ('sum', 'count', 'unique') AS comparable
+    FROM by_day GROUP BY account_id, meter_id, aggregation, is_whole
+), days AS (
+    SELECT account_id, meter_id, sum(events) AS events, sum(quantity) AS quantity
+    FROM usage_day WHERE organization_id = %(organization)s GROUP BY 1, 2
+)
+SELECT account_id::text, meter_id::text, coalesce(accepted.events, 0), coalesce(days.events, 0),
+    coalesce(accepted.quantity, 0), coalesce(days.quantity, 0)
+FROM accepted FULL JOIN days USING (account_id, meter_id)
+WHERE accepted.events IS DISTINCT FROM days.events
+    OR comparable AND accepted.quantity IS DISTINCT FROM days.quantity
+ORDER BY account_id, meter_id
+"""
+
+_DAYS_AND_HOURS = """
+WITH days AS (
+    SELECT account_id, meter_id, sum(events) AS events, sum(quantity) AS quantity
+    FROM usage_day WHERE organization_id = %(organization)s AND day >= %(since)s GROUP BY 1, 2
+), hours AS (
+    SELECT account_id, meter_id, sum(events) AS events, sum(quantity) AS quantity
+    FROM usage_hour JOIN accounts_account AS account
+        ON account.organization_id = usage_hour.organization_id AND account.id = usage_hour.account_id
+    WHERE usage_hour.organization_id = %(organization)s
+        AND (starts_at AT TIME ZONE account.timezone)::date >= %(since)s
+    GROUP BY 1, 2
+)
+SELECT account_id::text, meter_id::text, coalesce(days.events, 0), coalesce(hours.events, 0),
+    coalesce(days.quantity, 0), coalesce(hours.quantity, 0)
+FROM days FULL JOIN hours USING (account_id, meter_id)
+LEFT JOIN usage_meter AS meter ON meter.organization_id = %(organization)s AND meter.id = meter_id
+WHERE days.events IS DISTINCT FROM hours.events
+    OR meter.aggregation IN ('sum', 'count', 'unique') AND days.quantity IS DISTINCT FROM hours.quantity
+ORDER BY account_id, meter_id
+"""
+
+_DAYS_AND_TOTALS = """
+WITH days AS (
+    SELECT account_id, sum(events) AS events, coalesce(sum(spend), 0) AS spend
+    FROM usage_day WHERE organization_id = %(organization)s AND NOT EXISTS (
+        SELECT FROM usage_touched_day AS mark WHERE mark.organization_id = usage_day.organization_id
+            AND mark.account_id = usage_day.account_id AND mark.day = usage_day.day)
+    GROUP BY 1
+), totals AS (
+    SELECT account_id, sum(events) AS events, sum(spend) AS spend
+    FROM account_day WHERE organization_id = %(organization)s AND NOT EXISTS (
+        SELECT FROM usage_touched_day AS mark WHERE mark.organization_id = account_day.organization_id
+            AND mark.account_id = account_day.account_id AND mark.day = account_day.day)
+    GROUP BY 1
+)
+SELECT account_id::text, NULL, coalesce(days.events, 0), coalesce(totals.events, 0),
+    coalesce(days.spend, 0), coalesce(totals.spend, 0)
+FROM days FULL JOIN totals USING (account_id)
+WHERE days.events IS DISTINCT FROM totals.events OR days.spend IS DISTINCT FROM totals.spend
+ORDER BY account_id
+"""
+
+_STEPS = {
+    "accepted and rolled up by day": _ACCEPTED_AND_DAYS,
+    "rolled up by day and by hour": _DAYS_AND_HOURS,
+    "rated and totalled": _DAYS_AND_TOTALS,
+}
+
+
+class Difference(NamedTuple):
+    """An account (and meter) for which two steps of the way disagree: events and quantities, or spend."""
+
+    step: str
+    account_id: str
+    meter_id: str | None
+    events: int
+    events_after: int
+    amount: Decimal
+    amount_after: Decimal
+
+    def __str__(self) -> str:
+        meter = f", meter {self.meter_id}" if self.meter_id else ""
+        return (
+            f"{self.step}: account {self.account_id}{meter}: {self.events} events, {self.amount:f} before; "
+            f"{self.events_after} events, {self.amount_after:f} after"
+        )
+
+
+def differences(viewer: Viewer, now: datetime) -> list[Difference]:
+    """Return all differences in the viewer's organization; none when everything is conserved. Within `act_as`.
+
+    Reads every event, so it is for a nightly job. Presumes that accounts kept their time zone.
+    """
+    since = (now - DAYS_COMPARED_BY_HOUR).date()
+    found = []
+    with connection.cursor() as cursor:
+        for step, statement in _STEPS.items():
+            cursor.execute(statement, {"organization": viewer.organization_id, "since": since})
+            found += [Difference(step, *row) for row in cursor.fetchall()]
+    return found
