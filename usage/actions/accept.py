@@ -15,10 +15,8 @@ from usage.actions.directory import Directory, WorkflowName, directory_of
 from usage.actions.staging import (
     Staged,
     forget_partitions,
-    keep_new,
     make_partitions_for,
-    next_batch_id,
-    store_batch,
+    store_new,
     store_quarantined,
 )
 from usage.calc.cloudevents import Event, canonical_json
@@ -26,7 +24,7 @@ from usage.calc.metering import read_usage
 from usage.calc.parsing import Item
 from usage.calc.problems import Problem, excerpt_of
 from usage.calc.quantities import BadQuantity
-from usage.calc.sums import Counted, batch_sums
+from usage.calc.sums import Counted
 from usage.models import RejectedEvent
 
 logger = logging.getLogger(__name__)
@@ -83,9 +81,12 @@ def key_of(source: str, event_id: str) -> str:
     return blake2b(f"{source}\0{event_id}".encode(), digest_size=16).hexdigest()
 
 
-def digest_of(event: Event, properties: bytes) -> int:
-    """A 64-bit digest of what the event says, to tell a retry from another event with the same id."""
-    head = f"{event.type}\0{event.subject}\0{event.time or ''}\0".encode()
+def digest_of(event: Event, stamp: str, properties: bytes) -> int:
+    """A 64-bit digest of what the event says, to tell a retry from another event with the same id.
+
+    `stamp` is its own time as text, empty when it gives none.
+    """
+    head = f"{event.type}\0{event.subject}\0{stamp}\0".encode()
     return int.from_bytes(blake2b(head + properties, digest_size=8).digest(), "big", signed=True)
 
 
@@ -126,21 +127,14 @@ def _accept(sender: Sender, items: list[Item], now: datetime) -> Accepted:
 
 def _store(sender: Sender, batch: "Batch") -> None:
     staged = list(batch.staged.values())
-    batch_id = next_batch_id()
-    seen = keep_new(sender.organization_id, batch_id, staged)
-    if seen:
-        for one in staged:
-            if one.key in seen:
-                batch.note_duplicate(one.event, differs=seen[one.key])
-        staged = [one for one in staged if one.key not in seen]
-    unknown = [one for one in staged if one.counted is None]
+    seen = store_new(sender.organization_id, sender.api_key_id, staged, batch.directory.zone_of)
+    for one in staged if seen else ():
+        if one.key in seen:
+            batch.note_duplicate(one.event, differs=seen[one.key])
+    unknown = [one for one in staged if one.counted is None and one.key not in seen]
     if unknown:
         store_quarantined(sender.organization_id, sender.api_key_id, unknown)
         batch.note_quarantined(unknown)
-    stored = [one.counted for one in staged if one.counted is not None]
-    if stored:
-        sums = batch_sums([counted for counted in stored if counted.reading.counted], batch.directory.zone_of)
-        store_batch(sender.organization_id, sender.api_key_id, batch_id, len(stored), sums)
 
 
 class Batch:
@@ -172,11 +166,12 @@ class Batch:
     def _stage(self, event: Event) -> Staged | None:
         directory = self.directory
         properties = canonical_json(event.data)
-        digest = digest_of(event, properties)
+        occurred_at = event.time or self.now
+        stamp = occurred_at.isoformat()
+        digest = digest_of(event, stamp if event.time else "", properties)
         if event.extensions:
             properties = canonical_json({f"ce:{name}": value for name, value in event.extensions.items()} | event.data)
-        occurred_at = event.time or self.now
-        one = Staged(event, key_of(event.source, event.id), digest, occurred_at, properties)
+        one = Staged(event, key_of(event.source, event.id), digest, stamp, properties)
         rule = directory.meters.get(event.type)
         if rule is None:
             one.reason = "unknown_type"
