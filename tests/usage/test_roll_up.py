@@ -1,6 +1,5 @@
 """The tick merges every accepted batch into hours and days exactly once, in whatever order they come."""
 
-import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -24,6 +23,7 @@ from tests.factories import (
     staff_of,
     usage_sum,
 )
+from tests.threads import in_threads
 from usage.actions import roll_up as module
 from usage.actions.catch_up import catch_up, organizations_waiting
 from usage.actions.quarantine import retry_failed_batches
@@ -401,25 +401,3 @@ def test_a_tick_gives_way_to_another() -> None:
         hold_roll_up(account.organization_id, wait=True)
         assert in_threads(1, lambda: roll_up(account.organization_id, NOW)) == [RolledUp()]
     assert roll_up(account.organization_id, NOW).batches == 1
-
-
-def in_threads(count: int, work: Any) -> list[Any]:
-    """Run `work` in threads that start together, each with a connection of its own; return their results."""
-    barrier, results, errors = threading.Barrier(count), [], []
-
-    def run() -> None:
-        try:
-            barrier.wait()
-            results.append(work())
-        except Exception as error:
-            errors.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
-    return results
