@@ -219,7 +219,7 @@ def sort_header(
 
 
 @register.inclusion_tag("components/field.html")
-def field(bound: BoundField, hint: str = "", css: str = "") -> dict[str, Any]:
+def field(bound: BoundField, hint: str = "", css: str = "", label: str = "") -> dict[str, Any]:
     """`{% field form.email %}`: label, control, help and errors, tied together for screen readers."""
     widget = bound.field.widget
     shape = "plain"
@@ -232,6 +232,7 @@ def field(bound: BoundField, hint: str = "", css: str = "") -> dict[str, Any]:
     return {
         "field": bound,
         "shape": shape,
+        "label": label or bound.label,
         "hint": hint or bound.help_text,
         "css": css,
         "widget": _described(bound, hint),
