@@ -11,6 +11,7 @@ from django.db import InterfaceError, InternalError, OperationalError, transacti
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from consumption_cs.lib.lanes import for_machines
 from consumption_cs.lib.problems import problem_response, unavailable
 from usage.actions.accept import Accepted, Sender, accept_events, record_unreadable
 from usage.api.keys import Key, find_key, note_use, rate_limit
@@ -26,6 +27,7 @@ OLDEST = datetime(2000, 1, 1, tzinfo=UTC)  # the first partition there can be
 Parse = Callable[[bytes, Window], list[Item]]
 
 
+@for_machines
 @csrf_exempt
 @transaction.non_atomic_requests
 def events(request: HttpRequest) -> HttpResponse:
