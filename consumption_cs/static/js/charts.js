@@ -76,9 +76,7 @@
   const font = (extra = {}) => ({ family: getComputedStyle(document.body).fontFamily, size: 12, ...extra });
 
   function trace(series, spec, format) {
-    const day = new Intl.DateTimeFormat("en-US", { weekday: "short", month: "short", day: "numeric", timeZone: "UTC" });
-    const named = x => (spec.dates ? day.format(new Date(`${x}T00:00Z`)) : x);
-    const lines = series.hover.length ? series.hover : series.y.map((y, index) => (y === null ? "" : `${named(series.x[index])}\n${format(y)} ${series.name.toLowerCase()}`));
+    const lines = series.hover.length ? series.hover : series.y.map(y => (y === null ? "" : `${series.name}: ${format(y)}`));
     const common = { x: spec.dates ? series.x : series.x.map(safe), y: series.y, name: safe(series.name), customdata: lines.map(text => safe(text).replace(/\n/g, "<br>")), hovertemplate: "%{customdata}<extra></extra>" };
     if (series.kind === "bar") {
       const flagged = new Set(series.flagged);
@@ -93,11 +91,11 @@
     const [low, high] = extremes(spec);
     const values = ticks(low, high);
     const widest = Math.max(...values.map(value => format(value).length));
-    const axis = { showgrid: false, zeroline: false, fixedrange: true, ticks: "outside", ticklen: 4, tickcolor: "rgba(0,0,0,0)" };
+    const axis = { showgrid: false, zeroline: false, fixedrange: true, ticks: "outside", ticklen: 4, tickcolor: "rgba(0,0,0,0)", showspikes: false };
     const note = (extra, words) => ({ showarrow: false, text: safe(words), font: font({ color: colour("--ink-2") }), ...extra });
     const straight = { type: "line", line: { color: colour("--chart-ref"), width: 1, dash: "4px,4px" }, layer: "above" };
     return {
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, dragmode: false, bargap: 0.28, hovermode: "x",
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, dragmode: false, bargap: 0.28, hovermode: "x unified",
       barmode: spec.stacked ? "stack" : "group", transition: { duration: 0 },
       margin: { l: 24 + widest * 6.6, r: 20, t: 18, b: 32 }, font: font({ color: colour("--chart-axis") }),
       hoverlabel: { bgcolor: colour("--surface"), bordercolor: colour("--line-strong"), font: font({ color: colour("--ink") }) },
