@@ -33,8 +33,8 @@ Parse = Callable[[bytes, Window], list[Item]]
 def events(request: HttpRequest) -> HttpResponse:
     """Take one event or a batch from a key with the scope events:write."""
     if request.method != "POST":
-        return problem_response(405, "method_not_allowed", "Send events with POST.", headers={"Allow": "POST"})
-    headers = _event_headers(request)
+        return method_not_allowed()
+    headers = event_headers(request)
     return take_events(request, bearer(request), lambda body, window: parse_request(body, headers, window), answer)
 
 
@@ -77,6 +77,11 @@ def _take(request: HttpRequest, key: Key, parse: Parse, respond: Callable[[Accep
     for name, value in headers.items():
         response[name] = value
     return response
+
+
+def method_not_allowed() -> HttpResponse:
+    """Events are only ever sent, never read, under this address."""
+    return problem_response(405, "method_not_allowed", "Send events with POST.", headers={"Allow": "POST"})
 
 
 def clock(key: Key) -> datetime:
@@ -160,7 +165,7 @@ def _too_many(wait: float, headers: Any) -> HttpResponse:
     return problem_response(429, "rate_limited", detail, headers=dict(headers) | {"Retry-After": str(ceil(wait))})
 
 
-def _event_headers(request: HttpRequest) -> dict[str, str]:
+def event_headers(request: HttpRequest) -> dict[str, str]:
     """The headers that say what the body is and, in binary mode, the event's attributes; names in lower case."""
     meta = request.META
     found = {"content-type": meta.get("CONTENT_TYPE", ""), "content-encoding": meta.get("HTTP_CONTENT_ENCODING", "")}

@@ -41,10 +41,13 @@ def parse_request(body: bytes, headers: dict[str, str], window: Window) -> list[
 
 
 def parse_items(items: list[Any], window: Window) -> list[Item]:
-    """Events from decoded items that another dialect translated: the same checks of meaning."""
+    """Events from decoded items that another dialect translated: the same checks of meaning.
+
+    A Problem that the translation found stands for its item.
+    """
     check_count(len(items))
     reader = EventReader(window, clean=False)
-    return [reader.read(item, index) for index, item in enumerate(items)]
+    return [item if type(item) is Problem else reader.read(item, index) for index, item in enumerate(items)]
 
 
 def check_count(count: int) -> None:
