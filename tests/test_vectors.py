@@ -13,17 +13,10 @@ from typing import Any
 
 import pytest
 
-from budgets.calc.burndown import (
-    Burndown,
-    Reset,
-    Snapshot,
-    UsageItem,
-    balance_history,
-    burn_down,
-    even_borders,
-    full_balances,
-)
+from budgets.calc.burndown import burn_down
 from budgets.calc.grants import BurndownError, Grant, Recurrence, Rollover, debit_lots, draw_order
+from budgets.calc.history import balance_history, even_borders
+from budgets.calc.snapshots import Burndown, Reset, Snapshot, UsageItem, full_balances
 from budgets.calc.thresholds import Threshold, ThresholdError, active_thresholds, crossed, passed_spend, progress
 from budgets.calc.wallets import Fee, Wallet, allocate_invoice
 from consumption_cs.lib.money import MoneyError, round_to

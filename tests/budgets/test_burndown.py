@@ -8,16 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from budgets.calc.burndown import (
-    Burndown,
-    Reset,
-    Snapshot,
-    UsageItem,
-    balance_history,
-    burn_down,
-    even_borders,
-    full_balances,
-)
+from budgets.calc.burndown import burn_down
 from budgets.calc.grants import (
     POLICIES,
     BurndownError,
@@ -28,6 +19,8 @@ from budgets.calc.grants import (
     draw_order,
     why_before,
 )
+from budgets.calc.history import balance_history, even_borders
+from budgets.calc.snapshots import Burndown, Reset, Snapshot, UsageItem, full_balances
 from consumption_cs.lib.periods import parse_interval
 
 D = Decimal
@@ -146,6 +139,7 @@ def test_usage_of_each_meter_is_what_was_drawn_and_the_overage(grants, usage, po
         accepted = sum((item.amount for item in usage if item.meter == meter and START <= item.at < UNTIL), D(0))
         drawn = sum((draw.amount for draw in run.draws if draw.meter == meter), D(0))
         assert accepted == drawn + run.closing.overage.get(meter, 0)
+        assert all(total >= 0 for total in drawn_by_grant_and_meter(run).values())
     assert run.closing.grant_usage == sum((draw.amount for draw in run.draws), D(0))
     assert sum((segment.usage for segment in run.segments), D(0)) == run.closing.period_usage
 
@@ -246,7 +240,7 @@ def test_a_correction_lowers_overage_first_and_then_gives_back_what_was_drawn_la
     assert run.closing.overage == {}
     assert run.closing.balances == {"first": D(0), "second": D(50)}
     assert run.draws[-1].amount == D(-50)
-    assert "given back" in run.draws[-1].why
+    assert "corrected" in run.draws[-1].why
 
 
 def test_a_correction_with_nothing_to_give_back_waits_for_usage():
@@ -254,6 +248,19 @@ def test_a_correction_with_nothing_to_give_back_waits_for_usage():
     assert run.closing.balances == {"g1": D(80)}
     alone = burn([], [used(1, "-30")])
     assert alone.closing.overage == {"tokens": D(-30)}
+
+
+def test_what_one_meter_gives_back_pays_the_overage_of_another_at_once():
+    run = burn([make_grant()], [used(1, "100", "seats"), used(2, "40", "tokens"), used(3, "-60", "seats")])
+    assert run.closing.overage == {}
+    assert run.closing.balances == {"g1": D(20)}
+    assert drawn_by_grant_and_meter(run) == {("g1", "seats"): D(40), ("g1", "tokens"): D(40)}
+
+
+def test_a_correction_never_gives_back_more_than_its_meter_drew():
+    run = burn([make_grant()], [used(1, "50", "seats"), used(2, "-20", "tokens")])
+    assert run.closing.balances == {"g1": D(50)}
+    assert run.closing.overage == {"tokens": D(-20)}
 
 
 def test_a_commit_of_nothing_pays_nothing():
@@ -306,6 +313,7 @@ def test_the_state_at_the_start_is_the_state_of_an_empty_run():
     [
         ("unknown_grant", [], {"opening": Snapshot({"g9": D(1)})}),
         ("missing_balance", [make_grant(starts=-1)], {"opening": Snapshot({})}),
+        ("negative_balance", [make_grant()], {"opening": Snapshot({"g1": D(-1)})}),
         ("duplicate_grant", [make_grant(), make_grant()], {}),
         ("reset_not_after_start", [], {"resets": [Reset(START)]}),
         ("reset_after_end", [], {"resets": [Reset(hour(99))]}),

@@ -10,6 +10,7 @@ from consumption_cs.lib.money import RoundingMode, exactly, round_to
 from consumption_cs.lib.periods import Period, as_utc
 
 _MICROSECOND = timedelta(microseconds=1)
+_KEPT = 18
 
 
 class ConversionError(ValueError):
@@ -21,8 +22,8 @@ class Conversion:
     """From the unit that is metered to the unit that is priced (tokens → thousands of tokens).
 
     Applied to the cumulative quantity of the billing period, then rounded to `precision` decimals (`rounding` None:
-    not at all). Rounding each event instead would bill a started thousand for each. Raises ConversionError for a
-    factor that is not above zero.
+    kept to 18 decimals, since a third would never end and sums would depend on their order). Rounding each event
+    instead would bill a started thousand for each. Raises ConversionError for a factor that is not above zero.
     """
 
     op: Literal["multiply", "divide"]
@@ -39,7 +40,7 @@ class Conversion:
     def apply(self, quantity: Decimal) -> Decimal:
         """Return `quantity`, in metered units, in priced units."""
         converted = quantity * self.factor if self.op == "multiply" else quantity / self.factor
-        return converted if self.rounding is None else round_to(converted, self.precision, self.rounding)
+        return round_to(converted, self.precision if self.rounding else _KEPT, self.rounding or "half_up")
 
 
 @exactly
