@@ -23,10 +23,9 @@ def money_text(amount: Decimal, currency: str, *, places: int | None = None, sig
 
 def money_short(amount: Decimal, currency: str) -> str:
     """Return about three digits: "$412k", "$4.86M"; below a thousand the whole amount, "$640"."""
-    number = round_to(amount, 0)
-    if abs(number) < 1000:
-        return money_text(number, currency, places=0)
-    number = Context(prec=3, rounding=ROUND_HALF_UP).plus(number)
+    if abs(round_to(amount)) < 1000:
+        return money_text(amount, currency, places=0)
+    number = Context(prec=3, rounding=ROUND_HALF_UP).plus(amount)
     scale, letter = next((scale, letter) for scale, letter in _SCALES if abs(number) >= scale)
     return _sign(number) + _with_symbol(f"{(abs(number) / scale).normalize():f}{letter}", currency)
 
