@@ -15,6 +15,8 @@ from usage.checks import refuse_unsafe_start
 
 logger = logging.getLogger(__name__)
 
+SECONDS_TO_RETRY = 1
+
 
 class Command(BaseCommand):
     help = "Merge and settle waiting usage every few seconds, without Celery or Valkey. Ends on SIGTERM or Ctrl-C."
@@ -27,19 +29,23 @@ class Command(BaseCommand):
         stop = Event()
         for sign in (signal.SIGTERM, signal.SIGINT):
             signal.signal(sign, lambda *_: stop.set())
-        while not stop.wait(options["interval"]):
-            sweep(stop)
+        interval = options["interval"]
+        pause = interval
+        while not stop.wait(pause):
+            pause = interval if sweep(stop) else min(interval, SECONDS_TO_RETRY)
 
 
-def sweep(stop: Event) -> None:
-    """Catch up each organization once. A database that is gone is logged and tried again at the next look."""
+def sweep(stop: Event) -> bool:
+    """Catch up each organization once. A database that is gone is logged; returns whether all went well."""
     try:
         for organization_id in organizations_waiting():
             if stop.is_set():
-                return
+                break
             merged = catch_up(organization_id, timezone.now())
             if merged:
                 logger.info("merged %s batches of organization %s", merged, organization_id)
     except (DatabaseError, InterfaceError) as error:
         logger.warning("the sweep failed and will be tried again: %s", error)
         connection.close()
+        return False
+    return True
