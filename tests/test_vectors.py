@@ -396,7 +396,7 @@ def test_active_threshold(vector: Vector) -> None:
 
 
 def assert_rounding(vector: Vector) -> None:
-    mode = {"round": "half_up"}.get(vector["function"], vector["function"])
+    mode: Any = {"round": "half_up"}.get(vector["function"], vector["function"])
     assert round_to(number(vector["input"]), int(vector.get("precision") or 0), mode) == number(vector["expect"])
 
 

@@ -3,6 +3,8 @@
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -93,7 +95,9 @@ def run_all(grants: list[Grant], usage: list[UsageItem], resets: list[Reset], po
 
 @moderate
 @given(grants=grant_lists(), usage=usages, resets=resets, cut=st.integers(0, LENGTH), policy=policies)
-def test_two_runs_equal_one(grants, usage, resets, cut, policy):
+def test_two_runs_equal_one(
+    grants: list[Grant], usage: list[UsageItem], resets: list[Reset], cut: int, policy: str
+) -> None:
     whole = run_all(grants, usage, resets, policy)
     first = burn(grants, usage, 0, cut, resets=[row for row in resets if row.at <= hour(cut)], policy=policy)
     later = [row for row in resets if row.at > hour(cut)]
@@ -112,7 +116,9 @@ def drawn_by_grant_and_meter(*runs: Burndown) -> dict[tuple[str, str], Decimal]:
 
 @moderate
 @given(grants=grant_lists(), usage=usages, resets=resets, order=st.randoms())
-def test_the_order_in_which_grants_and_usage_arrive_changes_nothing(grants, usage, resets, order):
+def test_the_order_in_which_grants_and_usage_arrive_changes_nothing(
+    grants: list[Grant], usage: list[UsageItem], resets: list[Reset], order: Random
+) -> None:
     mixed_grants, mixed_usage = list(grants), list(usage)
     order.shuffle(mixed_grants)
     order.shuffle(mixed_usage)
@@ -121,7 +127,9 @@ def test_the_order_in_which_grants_and_usage_arrive_changes_nothing(grants, usag
 
 @moderate
 @given(grants=grant_lists(), usage=usages, resets=resets, policy=policies)
-def test_every_balance_is_its_movements_less_its_draws(grants, usage, resets, policy):
+def test_every_balance_is_its_movements_less_its_draws(
+    grants: list[Grant], usage: list[UsageItem], resets: list[Reset], policy: str
+) -> None:
     run = run_all(grants, usage, resets, policy)
     balances = full_balances(grants, START)
     for movement in run.movements:
@@ -133,7 +141,9 @@ def test_every_balance_is_its_movements_less_its_draws(grants, usage, resets, po
 
 @moderate
 @given(grants=grant_lists(), usage=usages, policy=policies)
-def test_usage_of_each_meter_is_what_was_drawn_and_the_overage(grants, usage, policy):
+def test_usage_of_each_meter_is_what_was_drawn_and_the_overage(
+    grants: list[Grant], usage: list[UsageItem], policy: str
+) -> None:
     run = run_all(grants, usage, [], policy)
     for meter in METERS:
         accepted = sum((item.amount for item in usage if item.meter == meter and START <= item.at < UNTIL), D(0))
@@ -146,7 +156,9 @@ def test_usage_of_each_meter_is_what_was_drawn_and_the_overage(grants, usage, po
 
 @moderate
 @given(grants=grant_lists(), usage=usages, resets=resets)
-def test_no_balance_is_below_zero_or_above_what_it_can_hold(grants, usage, resets):
+def test_no_balance_is_below_zero_or_above_what_it_can_hold(
+    grants: list[Grant], usage: list[UsageItem], resets: list[Reset]
+) -> None:
     most = {grant.id: max(grant.amount, grant.rollover.most) for grant in grants}
     for segment in run_all(grants, usage, resets).segments:
         assert all(0 <= balance <= most[name] for name, balance in segment.balance_at_end.items())
@@ -154,7 +166,9 @@ def test_no_balance_is_below_zero_or_above_what_it_can_hold(grants, usage, reset
 
 @moderate
 @given(grants=grant_lists(), usage=usages, resets=resets)
-def test_a_commit_pays_only_while_it_is_in_force_and_only_for_its_meters(grants, usage, resets):
+def test_a_commit_pays_only_while_it_is_in_force_and_only_for_its_meters(
+    grants: list[Grant], usage: list[UsageItem], resets: list[Reset]
+) -> None:
     by_id = {grant.id: grant for grant in grants}
     for draw in run_all(grants, usage, resets).draws:
         assert by_id[draw.grant_id].is_active(draw.at)
@@ -164,7 +178,7 @@ def test_a_commit_pays_only_while_it_is_in_force_and_only_for_its_meters(grants,
 
 @moderate
 @given(grants=grant_lists(), usage=usages.map(lambda rows: [row for row in rows if row.amount >= 0]), more=money)
-def test_more_usage_never_leaves_more_or_owes_less(grants, usage, more):
+def test_more_usage_never_leaves_more_or_owes_less(grants: list[Grant], usage: list[UsageItem], more: Any) -> None:
     less = run_all(grants, usage, [])
     greater = run_all(grants, [*usage, UsageItem(hour(3), more, "tokens")], [])
     assert greater.closing.total_balance <= less.closing.total_balance
@@ -173,7 +187,9 @@ def test_more_usage_never_leaves_more_or_owes_less(grants, usage, more):
 
 @moderate
 @given(grants=grant_lists(), usage=usages, at=st.integers(0, 14), part=st.decimals(0, 1, places=3))
-def test_splitting_an_event_in_two_changes_no_balance(grants, usage, at, part):
+def test_splitting_an_event_in_two_changes_no_balance(
+    grants: list[Grant], usage: list[UsageItem], at: int, part: Decimal
+) -> None:
     if at >= len(usage):
         return
     item = usage[at]
@@ -187,7 +203,9 @@ def test_splitting_an_event_in_two_changes_no_balance(grants, usage, at, part):
 
 @moderate
 @given(grants=grant_lists(), usage=usages, resets=resets, cuts=st.sets(st.integers(1, LENGTH - 1), max_size=6))
-def test_the_chart_ends_where_the_run_ends(grants, usage, resets, cuts):
+def test_the_chart_ends_where_the_run_ends(
+    grants: list[Grant], usage: list[UsageItem], resets: list[Reset], cuts: set[int]
+) -> None:
     borders = [START, *(hour(cut) for cut in sorted(cuts)), UNTIL]
     windows = balance_history(grants, usage, borders, resets=resets)
     assert [window.start for window in windows] == borders[:-1]
@@ -197,7 +215,7 @@ def test_the_chart_ends_where_the_run_ends(grants, usage, resets, cuts):
     assert windows[-1].overage_at_end == run_all(grants, usage, resets).closing.total_overage
 
 
-def test_two_overlapping_commits_are_drawn_by_expiry():
+def test_two_overlapping_commits_are_drawn_by_expiry() -> None:
     early, late = make_grant("early", ends=20), make_grant("late", ends=40)
     run = burn([late, early], [used(1, "60"), used(2, "60")])
     assert drawn_by_grant_and_meter(run) == {("early", "tokens"): D(100), ("late", "tokens"): D(20)}
@@ -208,13 +226,13 @@ def test_two_overlapping_commits_are_drawn_by_expiry():
     ]
 
 
-def test_usage_at_the_moment_of_expiry_is_not_paid():
+def test_usage_at_the_moment_of_expiry_is_not_paid() -> None:
     run = burn([make_grant(ends=5)], [used(5, "10")])
     assert run.closing.overage == {"tokens": D(10)}
     assert [(row.kind, row.amount) for row in run.movements] == [("expired", D(-100))]
 
 
-def test_an_expiry_at_the_very_end_of_the_run_belongs_to_the_next():
+def test_an_expiry_at_the_very_end_of_the_run_belongs_to_the_next() -> None:
     first = burn([make_grant(ends=10)], [used(1, "30")], 0, 10)
     assert first.closing.balances == {"g1": D(70)}
     second = burn([make_grant(ends=10)], [], 10, 20, opening=first.closing)
@@ -222,19 +240,19 @@ def test_an_expiry_at_the_very_end_of_the_run_belongs_to_the_next():
     assert [row.kind for row in second.movements] == ["expired"]
 
 
-def test_overage_is_paid_by_the_next_commit_of_the_same_period():
+def test_overage_is_paid_by_the_next_commit_of_the_same_period() -> None:
     run = burn([make_grant(starts=10)], [used(1, "30")])
     assert run.closing.balances == {"g1": D(70)}
     assert [(draw.at, draw.amount) for draw in run.draws] == [(hour(10), D(30))]
 
 
-def test_a_reset_without_preserving_drops_the_overage():
+def test_a_reset_without_preserving_drops_the_overage() -> None:
     grants, usage = [make_grant(starts=20)], [used(1, "30")]
     assert burn(grants, usage, resets=[Reset(hour(10))]).closing.balances == {"g1": D(100)}
     assert burn(grants, usage, resets=[Reset(hour(10), preserve_overage=True)]).closing.balances == {"g1": D(70)}
 
 
-def test_a_correction_lowers_overage_first_and_then_gives_back_what_was_drawn_last():
+def test_a_correction_lowers_overage_first_and_then_gives_back_what_was_drawn_last() -> None:
     grants = [make_grant("first", priority=1), make_grant("second", priority=2)]
     run = burn(grants, [used(1, "230"), used(2, "-80")])
     assert run.closing.overage == {}
@@ -243,46 +261,46 @@ def test_a_correction_lowers_overage_first_and_then_gives_back_what_was_drawn_la
     assert "corrected" in run.draws[-1].why
 
 
-def test_a_correction_with_nothing_to_give_back_waits_for_usage():
+def test_a_correction_with_nothing_to_give_back_waits_for_usage() -> None:
     run = burn([make_grant()], [used(1, "-30"), used(2, "50")])
     assert run.closing.balances == {"g1": D(80)}
     alone = burn([], [used(1, "-30")])
     assert alone.closing.overage == {"tokens": D(-30)}
 
 
-def test_what_one_meter_gives_back_pays_the_overage_of_another_at_once():
+def test_what_one_meter_gives_back_pays_the_overage_of_another_at_once() -> None:
     run = burn([make_grant()], [used(1, "100", "seats"), used(2, "40", "tokens"), used(3, "-60", "seats")])
     assert run.closing.overage == {}
     assert run.closing.balances == {"g1": D(20)}
     assert drawn_by_grant_and_meter(run) == {("g1", "seats"): D(40), ("g1", "tokens"): D(40)}
 
 
-def test_a_correction_never_gives_back_more_than_its_meter_drew():
+def test_a_correction_never_gives_back_more_than_its_meter_drew() -> None:
     run = burn([make_grant()], [used(1, "50", "seats"), used(2, "-20", "tokens")])
     assert run.closing.balances == {"g1": D(50)}
     assert run.closing.overage == {"tokens": D(-20)}
 
 
-def test_a_commit_of_nothing_pays_nothing():
+def test_a_commit_of_nothing_pays_nothing() -> None:
     run = burn([make_grant(amount="0")], [used(1, "10")])
     assert run.closing.total_overage == 10
     assert run.draws == ()
 
 
-def test_an_exhausted_commit_leaves_the_rest_as_overage():
+def test_an_exhausted_commit_leaves_the_rest_as_overage() -> None:
     closing = burn([make_grant(amount="100")], [used(1, "99.999999"), used(2, "0.000002")]).closing
     assert closing.balances == {"g1": D(0)}
     assert closing.total_overage == D("0.000001")
 
 
-def test_excluded_meters_are_not_paid():
+def test_excluded_meters_are_not_paid() -> None:
     grants = [make_grant("no-seats", except_meters=frozenset({"seats"}))]
     run = burn(grants, [used(1, "10", "seats"), used(1, "10", "tokens")])
     assert run.closing.overage == {"seats": D(10)}
     assert run.closing.balances == {"no-seats": D(90)}
 
 
-def test_a_refill_replaces_what_is_left_and_does_not_add():
+def test_a_refill_replaces_what_is_left_and_does_not_add() -> None:
     daily = Recurrence(parse_interval("P1D"), START)
     run = burn([make_grant(recurrence=daily)], [used(1, "30"), used(25, "40")])
     assert [segment.balance_at_start["g1"] for segment in run.segments] == [100, 100]
@@ -290,12 +308,12 @@ def test_a_refill_replaces_what_is_left_and_does_not_add():
     assert [(row.kind, row.amount) for row in run.movements] == [("refilled", D(30)), ("refilled", D(40))]
 
 
-def test_a_gauge_counts_its_last_value_in_each_segment():
+def test_a_gauge_counts_its_last_value_in_each_segment() -> None:
     run = burn([make_grant(starts=10)], [used(1, "5"), used(2, "7"), used(11, "9")], aggregation="latest")
     assert [segment.usage for segment in run.segments] == [7, 9]
 
 
-def test_how_a_commit_ended_is_told_apart():
+def test_how_a_commit_ended_is_told_apart() -> None:
     grants = [
         make_grant("a", ends=5), make_grant("b", voided_at=hour(5), ends=9), make_grant("c", deleted_at=hour(5)),
     ]  # fmt: skip
@@ -303,7 +321,7 @@ def test_how_a_commit_ended_is_told_apart():
     assert {row.grant_id: row.kind for row in run.movements} == {"a": "expired", "b": "voided", "c": "deleted"}
 
 
-def test_the_state_at_the_start_is_the_state_of_an_empty_run():
+def test_the_state_at_the_start_is_the_state_of_an_empty_run() -> None:
     closing = burn([make_grant()], [used(1, "5")], 0, 0).closing
     assert closing == Snapshot({"g1": D(100)}, {}, D(0), D(0), START)
 
@@ -321,19 +339,19 @@ def test_the_state_at_the_start_is_the_state_of_an_empty_run():
         ("unknown_policy", [make_grant()], {"policy": "alphabet"}),
     ],
 )
-def test_a_contradiction_is_named(code, grants, more):
+def test_a_contradiction_is_named(code: str, grants: list[Grant], more: Any) -> None:
     with pytest.raises(BurndownError) as caught:
         burn(grants, [], **more)
     assert caught.value.code == code
 
 
 @pytest.mark.parametrize("amount", ["-1", "NaN", "Infinity"])
-def test_a_commit_cannot_be_negative_or_unbounded(amount):
+def test_a_commit_cannot_be_negative_or_unbounded(amount: Any) -> None:
     with pytest.raises(BurndownError, match="zero or more"):
         make_grant(amount=amount)
 
 
-def test_policies_order_the_same_commits_differently():
+def test_policies_order_the_same_commits_differently() -> None:
     promo = make_grant("promo", priority=9, ends=40, kind="promotional")
     soon, plain = make_grant("soon", priority=5, ends=10), make_grant("plain", priority=1)
     grants = [plain, promo, soon]
@@ -346,7 +364,7 @@ def test_policies_order_the_same_commits_differently():
     }
 
 
-def test_the_reason_names_the_rule_that_decided():
+def test_the_reason_names_the_rule_that_decided() -> None:
     grants = [make_grant("a", priority=2), make_grant("b", priority=1)]
     assert why_before(grants[1], grants) == "lower priority number, before a"
     assert why_before(grants[0], [grants[0]]) == "the only commit in force"
@@ -354,13 +372,13 @@ def test_the_reason_names_the_rule_that_decided():
     assert why_before(twins[0], twins) == "first by id, before b"
 
 
-def test_a_debit_beyond_what_the_lots_hold_changes_nothing_and_says_so():
+def test_a_debit_beyond_what_the_lots_hold_changes_nothing_and_says_so() -> None:
     with pytest.raises(BurndownError, match="top up"):
         debit_lots([make_grant(amount="10")], D(11))
     with pytest.raises(BurndownError, match="add credit"):
         debit_lots([make_grant(amount="10")], D(-1))
 
 
-def test_windows_of_a_chart_may_end_in_a_shorter_one():
+def test_windows_of_a_chart_may_end_in_a_shorter_one() -> None:
     borders = even_borders(START, START + timedelta(hours=5), parse_interval("PT2H"))
     assert borders == [hour(0), hour(2), hour(4), hour(5)]
