@@ -125,7 +125,7 @@ def before(case: dict[str, Any], world: World, now: datetime) -> list[Request]:
     if needs:
         organization, source, event_id = needs.groups()
         event = {"specversion": "1.0", "id": event_id, "source": source, "type": "api.call"}
-        event |= {"subject": "globex-cust-1", "data": {"quantity": 1}}  # type: ignore[dict-item]
+        event |= {"subject": "globex-cust-1", "data": {"quantity": 1}}
         requests.append(Request("POST", PATH, {"Content-Type": "application/json"}, json.dumps(event).encode()))
         world.authorize(requests[-1], organization)
     return requests
