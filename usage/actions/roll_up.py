@@ -158,7 +158,7 @@ class _RollUp:
         for new in upserts.insert_new_values(self.organization_id, sightings):
             sightings[new].quantity += 1
         for hour in hours:
-            hour.values = []  # counted
+            hour.values = ()  # counted
         recent = [hour for hour in hours if hour.hour >= self.window_start]
         upserts.add_hours(self.organization_id, recent, self.greatest)
         upserts.add_days(self.organization_id, merge(hours, day_key, self.greatest), self.greatest)

@@ -30,7 +30,7 @@ _NAMES = {
 }
 
 
-class Sum(msgspec.Struct, rename=_NAMES, kw_only=True):
+class Sum(msgspec.Struct, rename=_NAMES, kw_only=True, gc=False):
     """What happened to an account, meter, workflow and group in one hour or day.
 
     `value_at` is set for meters that keep the latest value, `values` for those that count different ones.
@@ -49,7 +49,7 @@ class Sum(msgspec.Struct, rename=_NAMES, kw_only=True):
     outcomes: Decimal
     last_at: datetime
     value_at: datetime | None = None
-    values: list[str] = []
+    values: tuple[str, ...] = ()
 
 
 class Sighting(NamedTuple):
