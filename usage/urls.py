@@ -2,10 +2,25 @@
 
 from django.urls import path
 
-from usage.views import accounts
+from usage.views import accounts, events, meters, prices
 
 app_name = "usage"
 urlpatterns = [
     path("accounts/", accounts.accounts, name="accounts"),
     path("accounts/accounts.csv", accounts.accounts_csv, name="accounts_csv"),
+    path("events/", events.events, name="events"),
+    path("events/waiting/", events.waiting, name="events_waiting"),
+    path("events/replay/", events.replay_events, name="replay_events"),
+    path("events/quarantined/<uuid:event_id>/", events.quarantined_event, name="quarantined_event"),
+    path("events/<uuid:key>/", events.event, name="event"),
+    path("accounts/<uuid:account_id>/events/", events.account_events, name="account_events"),
+    path("accounts/<uuid:account_id>/events/waiting/", events.waiting, name="account_events_waiting"),
+    path("accounts/<uuid:account_id>/events/<uuid:key>/", events.event, name="account_event"),
+    path("meters/", meters.meters, name="meters"),
+    path("meters/new/", meters.meter_new, name="meter_new"),
+    path("meters/<uuid:meter_id>/", meters.meter_edit, name="meter_edit"),
+    path("prices/", prices.prices, name="prices"),
+    path("prices/new/", prices.price_new, name="price_new"),
+    path("prices/import/", prices.price_import, name="price_import"),
+    path("prices/<uuid:price_id>/remove/", prices.price_remove, name="price_remove"),
 ]
