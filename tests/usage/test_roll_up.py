@@ -94,7 +94,7 @@ def test_usage_is_kept_apart_by_workflow_and_group() -> None:
     account = make_account()
     meter = make_meter(account.organization)
     workflow = str(make_workflow(account).pk)
-    parts = [{"w": workflow}, {"w": None}, {"w": workflow, "g": '{"model":"a"}'}, {"w": workflow}]
+    parts: list[dict[str, Any]] = [{"w": workflow}, {"w": None}, {"w": workflow, "g": '{"model":"a"}'}, {"w": workflow}]
     make_batch(account.organization, *(usage_sum(account, meter, HOUR, **part) for part in parts))
     roll_up(account.organization_id, NOW)
     enter(staff_of(account))

@@ -74,7 +74,8 @@ def _claim(viewer: Viewer, ids: Collection[UUID] | None) -> list[QuarantinedEven
 
 def _events_of(rows: list[QuarantinedEvent]) -> list[Item]:
     """The events as they were sent, every number with all its digits; one without a time happened when it came."""
-    items = parse_items([load(row.text.encode())[0] for row in rows], _EVER)
+    payloads = [load(row.text.encode())[0] for row in rows]  # type: ignore[attr-defined]  # annotated by _claim
+    items = parse_items(payloads, _EVER)
     for item, row in zip(items, rows, strict=True):
         if isinstance(item, Event):
             item.time = item.time or row.occurred_at
