@@ -51,7 +51,8 @@ def main(arguments: list[str]) -> int:
     """Set everything up, run it until Ctrl-C, and stop it. Returns the exit code of the command."""
     options = read_options(arguments)
     started = time.monotonic()
-    signal.signal(signal.SIGTERM, _as_ctrl_c)
+    for sign in (signal.SIGTERM, signal.SIGINT):  # SIGINT too: a shell that starts us with `&` had it ignored
+        signal.signal(sign, _as_ctrl_c)
     try:
         with only_one(STATE), Demo(options.port) as demo:
             demo.set_up(reset=options.reset)
