@@ -1,7 +1,7 @@
 """The ways to price a quantity: from the cumulative usage of a billing period to an exact amount. Pure Decimal."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from itertools import pairwise
 from typing import Protocol
@@ -263,7 +263,6 @@ class Price:
     percent_discount: Decimal = ZERO
     max_spend: Decimal | None = None
     min_spend: Decimal | None = None
-    name: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         _at_least_zero(free_units=self.free_units, percent_discount=self.percent_discount)
