@@ -149,6 +149,6 @@
   document.addEventListener("htmx:load", event => { redraw(); watch(event.target.parentElement || document); });
   let small = isSmall();
   addEventListener("resize", () => { if (small !== isSmall()) { small = isSmall(); redraw(); } });
-  addEventListener("beforeprint", redraw);
+  matchMedia("print").addEventListener("change", redraw); // paper is always light
   root.dataset.charts = "ready";
 })();
