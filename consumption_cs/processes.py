@@ -16,6 +16,8 @@ from consumption_cs.embedded import die_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS_TO_STOP = 20
+# Read by the web server from the environment, so that an installation may set it.
+DEFAULTS = {"GRANIAN_WORKERS": "2"}
 
 
 def read_procfile() -> dict[str, list[str]]:
@@ -40,7 +42,7 @@ class Running:
 
     def __init__(self, name: str, environment: Mapping[str, str], log: Path) -> None:
         self.name = name
-        self.environment = dict(environment)
+        self.environment = DEFAULTS | dict(environment)
         self.log = log
         self.process = self._spawn()
 
@@ -103,7 +105,7 @@ def main() -> None:
     if len(sys.argv) != 2 or sys.argv[1] not in commands:
         sys.exit(f"Name one of: {', '.join(commands)}")
     command = commands[sys.argv[1]]
-    os.execvp(command[0], command)
+    os.execvpe(command[0], command, DEFAULTS | os.environ)
 
 
 if __name__ == "__main__":

@@ -4,14 +4,16 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
@@ -124,23 +126,28 @@ def _run_init_script(cluster: Postgres) -> None:
 
 
 @pytest.fixture
-def nginx(tmp_path: Path) -> Iterator[str]:
-    """The address of a real nginx with our file, whose web server is away."""
+def nginx(tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Start a real nginx with our file before a web server (`host:port`); returns its address."""
     if NGINX is None:
         pytest.skip("nginx is not installed")
-    port = free_port(18100 + os.getpid() % 500)
-    text = (ROOT / "deploy/nginx.conf").read_text()
-    text = text.replace("server web:8000;", "server 127.0.0.1:9;").replace("listen 8080", f"listen 127.0.0.1:{port}")
-    text = text.replace("/tmp/nginx", str(tmp_path / "nginx"))
-    (tmp_path / "nginx.conf").write_text(text)
-    process = subprocess.Popen([NGINX, "-c", tmp_path / "nginx.conf", "-g", "daemon off;"])
-    yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    process.wait(10)
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(web: str) -> str:
+        port = free_port(18100 + os.getpid() % 500)
+        text = (ROOT / "deploy/nginx.conf").read_text()
+        text = text.replace("server web:8000;", f"server {web};").replace("listen 8080", f"listen 127.0.0.1:{port}")
+        (tmp_path / "nginx.conf").write_text(text.replace("/tmp/nginx", str(tmp_path / "nginx")))
+        started.append(subprocess.Popen([NGINX, "-c", tmp_path / "nginx.conf", "-g", "daemon off; user root;"]))
+        return f"http://127.0.0.1:{port}"
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait(10)
 
 
-def test_while_the_web_server_is_away_nginx_asks_to_try_again(nginx: str) -> None:
-    answer = _refused(f"{nginx}/api/v1/events")
+def test_while_the_web_server_is_away_nginx_asks_to_try_again(nginx: Callable[[str], str]) -> None:
+    answer = _refused(f"{nginx('127.0.0.1:9')}/api/v1/events")
     assert answer.code == 503
     assert answer.headers["Retry-After"] == "5"
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -153,6 +160,34 @@ def _refused(url: str) -> urllib.error.HTTPError:
             urllib.request.urlopen(url, timeout=5)
         except urllib.error.HTTPError as answer:
             return answer
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"no answer from {url}")
+
+
+def test_clients_that_trickle_do_not_keep_others_waiting(nginx: Callable[[str], str], server: str) -> None:
+    address = nginx(urlsplit(server).netloc)
+    _wait_for(f"{address}/nginx-health")
+    slow = []
+    for number in range(150):  # far more than the web server has threads
+        connection = socket.create_connection(("127.0.0.1", urlsplit(address).port or 0), 5)
+        connection.sendall(b"POST /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+        if number % 2:
+            connection.sendall(b"Content-Length: 1000\r\nAuthorization: Bearer x\r\n\r\n{")
+        slow.append(connection)
+    started = time.monotonic()
+    with urllib.request.urlopen(f"{address}/healthz", timeout=5) as answer:
+        assert answer.status == 200
+    assert time.monotonic() - started < 1
+    for connection in slow:
+        connection.close()
+
+
+def _wait_for(url: str) -> None:
+    for _ in range(50):
+        try:
+            urllib.request.urlopen(url, timeout=5)
+            return
         except OSError:
             time.sleep(0.1)
     raise AssertionError(f"no answer from {url}")
