@@ -1,8 +1,18 @@
-"""API routes."""
+"""API routes. Keys of accounts may hold slashes, so what follows a key is named first."""
 
 from django.urls import path
 
-from usage.api import events
+from usage.api import events, reads
 
 app_name = "usage-api"
-urlpatterns = [path("events", events.events, name="events")]
+urlpatterns = [
+    path("events", events.events, name="events"),
+    path("accounts", reads.AccountListView.as_view(), name="accounts"),
+    path("accounts/<path:key>/usage", reads.UsageView.as_view(), name="account-usage"),
+    path("accounts/<path:key>/workflows", reads.WorkflowListView.as_view(), name="account-workflows"),
+    path("accounts/<path:key>", reads.AccountView.as_view(), name="account"),
+    path("meters", reads.MeterListView.as_view(), name="meters"),
+    path("event-log", reads.EventLogView.as_view(), name="event-log"),
+    path("quarantined-events", reads.QuarantinedEventListView.as_view(), name="quarantined-events"),
+    path("quarantined-events/replay", reads.ReplayView.as_view(), name="replay"),
+]

@@ -1,5 +1,6 @@
 """The event log: what arrived, what waits for its account or meter, and what was refused, newest first."""
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from django.db.models import Count, F, Func, Max, Min, Q, QuerySet, TextField
 from django.db.models.fields.json import KT
 
 from accounts.models import Account
+from consumption_cs.lib.periods import as_utc
 from consumption_cs.lib.tenancy import Viewer
 from usage.calc.event_reasons import Reason, quarantine_reason
 from usage.calc.metering import PRODUCTION
@@ -47,6 +49,20 @@ class Cursor:
 
     at: datetime
     key: UUID
+
+
+def read_cursor(text: str | None) -> Cursor | None:
+    """Return the place that an address names; None, the start, for one that cannot be read."""
+    try:
+        at, key = urlsafe_b64decode((text or "").encode()).decode().split(" ")
+        return Cursor(as_utc(datetime.fromisoformat(at)), UUID(key))
+    except (ValueError, OverflowError):
+        return None
+
+
+def write_cursor(cursor: Cursor | None) -> str:
+    """Return the place as it stands in an address."""
+    return urlsafe_b64encode(f"{cursor.at.isoformat()} {cursor.key}".encode()).decode() if cursor else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +113,14 @@ def count_events(viewer: Viewer, account: Account | None) -> Counts:
 
 
 def accepted_events(
-    viewer: Viewer, wanted: EventFilter, cursor: Cursor | None, now: datetime, newest: datetime | None = None
+    viewer: Viewer,
+    wanted: EventFilter,
+    cursor: Cursor | None,
+    now: datetime,
+    newest: datetime | None = None,
+    size: int = PAGE_SIZE,
 ) -> Slice:
-    """Return one page of accepted events, newest first by when they happened.
+    """Return one page of accepted events, newest first by when they happened, without their properties.
 
     `newest` is about when the last event happened, if it is long ago; without it the search starts at `now`.
     """
@@ -112,10 +133,10 @@ def accepted_events(
     begin = cursor.at if cursor else min(newest or now, now)
     for step in (None,) if wanted.account_id else _STEPS:
         start = None if step is None else begin - step
-        rows = list((events if start is None else events.filter(occurred_at__gt=start))[: PAGE_SIZE + 1])
-        if len(rows) > PAGE_SIZE:
+        rows = list((events if start is None else events.filter(occurred_at__gt=start))[: size + 1])
+        if len(rows) > size:
             break
-    return _sliced(rows, "occurred_at", "key")
+    return _sliced(rows, "occurred_at", "key", size)
 
 
 def quarantined_events(
@@ -225,9 +246,9 @@ def _paged(rows: QuerySet[Any], cursor: Cursor | None) -> Slice:
     return _sliced(list(rows.order_by("-received_at", "-pk")[: PAGE_SIZE + 1]), "received_at", "pk")
 
 
-def _sliced(rows: list[Any], at: str, key: str) -> Slice:
-    page = rows[:PAGE_SIZE]
-    more = len(rows) > PAGE_SIZE
+def _sliced(rows: list[Any], at: str, key: str, size: int = PAGE_SIZE) -> Slice:
+    page = rows[:size]
+    more = len(rows) > size
     return Slice(page, Cursor(getattr(page[-1], at), getattr(page[-1], key)) if more else None)
 
 

@@ -1,6 +1,5 @@
 """The event log: what arrived, what waits and can be replayed, what was refused, and how to send the first event."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -16,13 +15,12 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.http import viewer_of
 from accounts.models import Account
 from accounts.permissions import can, requires
-from consumption_cs.lib.periods import as_utc
 from consumption_cs.lib.tenancy import Viewer
 from usage.actions.quarantine import Replayed, replay
 from usage.calc.event_reasons import quarantine_reason, rejection_reason
 from usage.models import Meter, Workflow
 from usage.reports import event_log
-from usage.reports.event_log import Cursor, EventFilter
+from usage.reports.event_log import EventFilter, read_cursor, write_cursor
 from usage.reports.first_event import first_event
 from usage.reports.freshness import data_through
 
@@ -206,20 +204,6 @@ def _account_choices(viewer: Viewer, chosen: UUID | None) -> list[Account]:
     if chosen and all(account.pk != chosen for account in choices):
         choices += accounts.filter(pk=chosen)
     return choices
-
-
-def read_cursor(text: str | None) -> Cursor | None:
-    """The place that the address names; None, the start, for one that cannot be read."""
-    try:
-        at, key = urlsafe_b64decode((text or "").encode()).decode().split(" ")
-        return Cursor(as_utc(datetime.fromisoformat(at)), UUID(key))
-    except (ValueError, OverflowError):
-        return None
-
-
-def write_cursor(cursor: Cursor | None) -> str:
-    """The place as it stands in an address."""
-    return urlsafe_b64encode(f"{cursor.at.isoformat()} {cursor.key}".encode()).decode() if cursor else ""
 
 
 def _address(account_id: UUID | None) -> str:
