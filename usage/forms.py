@@ -14,7 +14,7 @@ from consumption_cs.lib.tenancy import Viewer
 from usage.actions.meters import LOCKED
 from usage.actions.prices import NewPrice, taken_words
 from usage.calc.price_text import BadPrice, read_unit_price
-from usage.models import Meter, Price
+from usage.models import Meter, Price, Workflow
 
 _PROPERTY = re.compile(r"[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]{0,99}")
 MOST_DIMENSIONS = 5
@@ -232,3 +232,39 @@ class UploadForm(forms.Form):
     """A CSV file."""
 
     file = forms.FileField(label="CSV file", widget=forms.FileInput(attrs={"accept": ".csv,text/csv"}))
+
+
+class WorkflowForm(forms.ModelForm):
+    """A workflow by hand. Its key is what events name, so it cannot change once it is there."""
+
+    success_target = forms.DecimalField(
+        label="Success target, %",
+        required=False,
+        min_value=1,
+        max_value=100,
+        decimal_places=2,
+        help_text="The share of runs that should succeed, for example 95.",
+    )
+
+    class Meta:
+        model = Workflow
+        fields = ["name", "key", "stage", "outcome_unit", "success_target"]
+        help_texts = {"key": "What events say in their workflow property. It cannot be changed later."}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        target = self.instance.success_target
+        self.initial["success_target"] = None if target is None else (target * 100).normalize()
+        if not self.instance._state.adding:
+            self.fields["key"].disabled = True
+
+    def clean_key(self) -> str:
+        key: str = self.cleaned_data["key"].strip()
+        if not key.isprintable():
+            raise ValidationError("Use printable characters only.")
+        return key
+
+    def clean_success_target(self) -> Decimal | None:
+        """Per cent on the page, a ratio in the database."""
+        target: Decimal | None = self.cleaned_data["success_target"]
+        return None if target is None else target / 100

@@ -2,12 +2,26 @@
 
 from django.urls import path
 
-from usage.views import accounts, events, meters, prices
+from usage.views import accounts, events, meters, overview, prices, workflows
 
 app_name = "usage"
 urlpatterns = [
     path("accounts/", accounts.accounts, name="accounts"),
     path("accounts/accounts.csv", accounts.accounts_csv, name="accounts_csv"),
+    path("accounts/<uuid:account_id>/", overview.account_overview, name="overview"),
+    path("accounts/<uuid:account_id>/daily.csv", overview.overview_daily, name="overview_daily"),
+    path("accounts/<uuid:account_id>/workflows.csv", overview.overview_workflows_csv, name="overview_workflows_csv"),
+    path("accounts/<uuid:account_id>/workflows/", workflows.workflows, name="workflows"),
+    path("accounts/<uuid:account_id>/workflows/new/", workflows.workflow_new, name="workflow_new"),
+    path("accounts/<uuid:account_id>/workflows/<uuid:workflow_id>/", workflows.workflow, name="workflow"),
+    path(
+        "accounts/<uuid:account_id>/workflows/<uuid:workflow_id>/edit/", workflows.workflow_edit, name="workflow_edit"
+    ),
+    path(
+        "accounts/<uuid:account_id>/workflows/<uuid:workflow_id>/daily.csv",
+        workflows.workflow_daily,
+        name="workflow_daily",
+    ),
     path("events/", events.events, name="events"),
     path("events/waiting/", events.waiting, name="events_waiting"),
     path("events/replay/", events.replay_events, name="replay_events"),
