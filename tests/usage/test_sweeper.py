@@ -96,10 +96,10 @@ def test_the_sweeper_survives_the_loss_of_its_connection(account: Account, run_p
 def test_a_sweep_reports_a_database_that_is_gone_and_goes_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, account: Account
 ) -> None:
-    def fail() -> list[UUID]:
+    def fail(*_: object) -> list[UUID]:
         raise OperationalError("server closed the connection unexpectedly")
 
-    monkeypatch.setattr(run_sweeper, "organizations_waiting", fail)
+    monkeypatch.setattr(run_sweeper, "catch_up_all", fail)
     assert not run_sweeper.sweep(Event())
     assert "will be tried again" in caplog.text
     monkeypatch.undo()
@@ -140,10 +140,13 @@ def test_workers_killed_at_work_lose_and_double_nothing(account: Account, run_pr
     for _ in range(3):
         worker = run_process("rollup")
         deadline, before = time.monotonic() + 30, spend(account)
-        while spend(account) < before + 20 and time.monotonic() < deadline:
+        while spend(account) < before + 20:
+            assert not worker.has_ended, worker.last_words()
+            assert time.monotonic() < deadline, worker.last_words()
             accept(account, 5)
             accepted += 5
             tasks.roll_up.apply_async([str(account.organization_id)], queue="rollup", expires=5)
+            time.sleep(0.02)
         worker.kill()
     tasks.roll_up(str(account.organization_id))
     assert spend(account) == 2 * accepted

@@ -1,10 +1,12 @@
 """Settlement: from the usage of touched days to money, and to the totals that pages read."""
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
+from math import inf
 from typing import NamedTuple
 from uuid import UUID
 
@@ -93,20 +95,23 @@ class DayRow(NamedTuple):
     spend: Decimal | None
 
 
-def settle(organization_id: UUID, now: datetime, max_marks: int = MAX_MARKS) -> int:
+def settle(organization_id: UUID, now: datetime, max_marks: int = MAX_MARKS, seconds: float = inf) -> int:
     """Rate all touched days of one organization and rewrite their totals; return how many days were settled.
 
-    In transactions of at most `max_marks` days, each its own. Claims marks, so that any number of callers may run at
-    once; settling twice changes nothing. An account that cannot be settled keeps its marks, is logged, and holds up
-    no other. Raises OperationalError when the database goes away; what was settled until then stays.
+    In transactions of at most `max_marks` days, each its own, until none is left or `seconds` have passed. Claims
+    marks, so that any number of callers may run at once; settling twice changes nothing. An account that cannot be
+    settled keeps its marks, is logged, and holds up no other. Raises OperationalError when the database goes away;
+    what was settled until then stays.
     """
+    start = time.monotonic()
     settled, failed = 0, set[str]()
     while True:
         with act_as(Viewer(organization_id)):
             marks = _claim(organization_id, failed, max_marks)
-            settled += len(marks)
-            failed |= _settle_what_can_be(organization_id, now, marks)
-        if len(marks) < max_marks:
+            bad = _settle_what_can_be(organization_id, now, marks)
+        settled += sum(account not in bad for account, _ in marks)
+        failed |= bad
+        if len(marks) < max_marks or time.monotonic() - start > seconds:
             return settled
 
 
@@ -138,6 +143,8 @@ def _claim(organization_id: UUID, without: set[str], max_marks: int) -> list[Mar
 
 def _settle_what_can_be(organization_id: UUID, now: datetime, marks: list[Mark]) -> set[str]:
     """Settle all together; if that fails, account by account. Returns the accounts that failed."""
+    if not marks:
+        return set()
     try:
         with transaction.atomic():
             _settle(organization_id, now, marks)
@@ -154,8 +161,6 @@ def _settle_what_can_be(organization_id: UUID, now: datetime, marks: list[Mark])
 
 
 def _settle(organization_id: UUID, now: datetime, marks: list[Mark]) -> None:
-    if not marks:
-        return
     accounts, days = [account for account, _ in marks], [day for _, day in marks]
     currencies = {
         str(pk): currency
