@@ -88,7 +88,7 @@ def test_lago_gets_its_event_back(vendor: Vendor) -> None:
     assert abs((stored.occurred_at - NOW).total_seconds()) < 0.001
 
 
-@pytest.mark.parametrize("timestamp", [int(NOW.timestamp()), NOW.isoformat(), None])
+@pytest.mark.parametrize("timestamp", [int(NOW.timestamp()), NOW.isoformat(), None], ids=["seconds", "text", "none"])
 def test_lago_batches_take_any_of_its_timestamps(vendor: Vendor, timestamp: Any) -> None:
     events = [
         {"transaction_id": f"t-{n}", "external_customer_id": "cust-1", "code": "clicks", "timestamp": timestamp}
