@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_init
+from celery.signals import task_prerun, worker_init
 from django.core.exceptions import ImproperlyConfigured
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "consumption_cs.settings")
@@ -23,3 +23,11 @@ def refuse_unsafe_start(**_: Any) -> None:
         checks.refuse_unsafe_start()
     except ImproperlyConfigured as error:
         sys.exit(str(error))
+
+
+@task_prerun.connect
+def drop_broken_connections(**_: Any) -> None:
+    """What Django does at the start of a request: see whether the kept connection still works, and is not too old."""
+    from django.db import close_old_connections  # needs the settings
+
+    close_old_connections()

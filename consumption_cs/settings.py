@@ -128,6 +128,9 @@ CELERY_TASK_DEFAULT_QUEUE = "reports"
 CELERY_TASK_ROUTES = schedule.ROUTES
 CELERY_BEAT_SCHEDULE = schedule.BEAT
 CELERY_TIMEZONE = "UTC"
+# Celery would open a connection for every task: at several a second, as much work for PostgreSQL as thousands of
+# events. `celery.py` drops those that broke, as Django does between requests.
+CELERY_DB_REUSE_MAX = 1000
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
