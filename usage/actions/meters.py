@@ -4,8 +4,8 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from accounts.actions.audit import audit
 from consumption_cs.lib.tenancy import Viewer
-from usage.actions.audit_rows import audit
 from usage.models import IngestBatch, Meter, UsageDay
 
 # What a quantity means must not change under a bill.

@@ -7,9 +7,9 @@ from decimal import Decimal
 
 from django.db import IntegrityError, transaction
 
+from accounts.actions.audit import audit
 from accounts.models import Account
 from consumption_cs.lib.tenancy import Viewer
-from usage.actions.audit_rows import audit
 from usage.actions.settle import touch_days
 from usage.models import Meter, Price
 

@@ -1,8 +1,8 @@
 """Making and editing workflows by hand."""
 
+from accounts.actions.audit import audit
 from accounts.models import Account
 from consumption_cs.lib.tenancy import Viewer
-from usage.actions.audit_rows import audit
 from usage.models import Workflow
 
 EDITABLE = ("name", "stage", "outcome_unit", "success_target")

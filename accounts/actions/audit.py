@@ -1,4 +1,4 @@
-"""One audit row for each act on meters and prices."""
+"""One audit row for each act."""
 
 from typing import Any
 
