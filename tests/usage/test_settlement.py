@@ -5,11 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from accounts.models import Account
-from consumption_cs.lib.money import round_to
 from consumption_cs.lib.tenancy import act_as, enter
 from tests.factories import (
     NOW,
@@ -26,7 +23,6 @@ from tests.threads import in_threads
 from usage.actions import settle as module
 from usage.actions.roll_up import roll_up
 from usage.actions.settle import settle, touch_days
-from usage.calc.flat_price import PriceList, UnitPrice, rate
 from usage.models import AccountDay, Meter, Price, TouchedDay, UsageDay
 
 HOUR = NOW - timedelta(hours=2)
@@ -253,55 +249,3 @@ def test_a_price_change_during_settlement_is_never_lost() -> None:
     with act_as(staff_of(account)):
         last = Price.objects.get().unit_price
         assert {day.spend for day in AccountDay.objects.all()} == {last}
-
-
-class TestFlatPrice:
-    jan, feb = date(2026, 1, 1), date(2026, 2, 1)
-
-    def price_list(self) -> PriceList:
-        return PriceList(
-            [
-                UnitPrice("m", None, "USD", self.feb, Decimal(2)),
-                UnitPrice("m", None, "USD", self.jan, Decimal(1)),
-                UnitPrice("m", "a", "USD", date(2026, 1, 15), Decimal(9)),
-            ]
-        )
-
-    @pytest.mark.parametrize(
-        ("day", "account", "expected"),
-        [
-            (date(2025, 12, 31), "b", None),
-            (date(2026, 1, 1), "b", 1),
-            (date(2026, 1, 31), "b", 1),
-            (date(2026, 2, 1), "b", 2),
-            (date(2026, 1, 14), "a", 1),
-            (date(2026, 1, 15), "a", 9),
-            (date(2026, 6, 1), "a", 9),
-        ],
-    )
-    def test_the_latest_price_counts_and_ones_own_before_all_others(
-        self, day: date, account: str, expected: int | None
-    ) -> None:
-        assert self.price_list().price_on(day, "m", account, "USD") == expected
-
-    def test_another_currency_or_meter_has_no_price(self) -> None:
-        assert self.price_list().price_on(self.feb, "m", "a", "EUR") is None
-        assert self.price_list().price_on(self.feb, "n", "a", "USD") is None
-
-    @given(
-        st.lists(st.decimals(0, 10**6, allow_nan=False, places=12), min_size=1, max_size=9),
-        st.decimals(0, 1000, allow_nan=False, places=12),
-    )
-    def test_how_a_days_usage_is_split_does_not_change_what_it_costs(
-        self, quantities: list[Decimal], price: Decimal
-    ) -> None:
-        parts = [part for part in rate(quantities, price) if part is not None]
-        (whole,) = rate([sum(quantities, Decimal(0))], price)
-        assert sum(parts) == whole
-        exact = [quantity * price for quantity in quantities]
-        for part, amount in zip(parts, exact, strict=True):
-            assert abs(part - amount) < Decimal("0.000001")
-            assert part == round_to(part, 6)
-
-    def test_half_of_the_last_place_is_rounded_up(self) -> None:
-        assert rate([Decimal("0.5")], Decimal("0.000001")) == [Decimal("0.000001")]
