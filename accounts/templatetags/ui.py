@@ -66,6 +66,12 @@ def quantity(value: Any, places: int | None = None) -> str:
 
 
 @register.filter
+def unit_of(noun: str, amount: Any) -> str:
+    """`{{ meter.unit|unit_of:quantity }}`: the noun, in the plural unless the amount is one."""
+    return noun if amount == 1 else display.plural_of(noun)
+
+
+@register.filter
 def percent(ratio: Any, places: int = 1) -> str:
     """`{{ ratio|percent }}` of a ratio from 0 to 1: "98.1%"."""
     return UNKNOWN if ratio in (None, "") else display.percent_text(_decimal(ratio), places=int(places))

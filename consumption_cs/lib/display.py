@@ -86,6 +86,19 @@ def zone_name(local: datetime) -> str:
     return f"UTC{'-' if minutes < 0 else '+'}{hours}" + (f":{rest:02d}" if rest else "")
 
 
+def plural_of(noun: str) -> str:
+    """Return the plural of an English noun as units are named: "claims", "summaries", "batches"."""
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith(("s", "x", "z", "ch", "sh")) else f"{noun}s"
+
+
+def counted(number: Decimal | int, noun: str) -> str:
+    """Return "1 day" or "21 days"; the number is rounded to a whole one."""
+    whole = round_to(Decimal(number), 0)
+    return f"{quantity_text(whole)} {noun if whole == 1 else plural_of(noun)}"
+
+
 def listed(words: Sequence[str]) -> str:
     """Return "a", "a and b" or "a, b and c"."""
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

@@ -294,9 +294,7 @@ def _workflows(viewer: Viewer, account: Account, month: Month, week: Week) -> li
     return sorted(used, key=lambda line: (-(line.month.spend or Decimal(0)), line.name))
 
 
-def _by_workflow_and_day(
-    viewer: Viewer, account: Account, month: Month, week: Week
-) -> Iterable[dict[str, Any]]:
+def _by_workflow_and_day(viewer: Viewer, account: Account, month: Month, week: Week) -> Iterable[dict[str, Any]]:
     first = min(month.before.first, week.starts - timedelta(days=7))
     return (
         UsageDay.objects.visible_to(viewer)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from consumption_cs.lib.display import listed, money_text, percent_text, quantity_text
+from consumption_cs.lib.display import counted, listed, money_text, percent_text, quantity_text
+from consumption_cs.lib.money import exponent, round_lines
 from usage.calc.pace import Month
 from usage.reports.overview import Figures, Overview, WorkflowLine
 
@@ -57,11 +58,6 @@ def month_name(month: Month) -> str:
     """ "November", with the year when it is not this one."""
     year = "" if month.first.year == month.today.year else f" {month.first.year}"
     return f"{month.first:%B}{year}"
-
-
-def counted(number: int, noun: str) -> str:
-    """Return "1 day" or "21 days"."""
-    return f"{quantity_text(number)} {noun}{'' if number == 1 else 's'}"
 
 
 def headline(seen: Overview, who: str) -> list[Words]:
@@ -191,21 +187,29 @@ def moves(seen: Overview, most: int = 4) -> list[Move]:
     """This week against the week before, workflow by workflow; the rest in one line, so that all adds up."""
     changed = seen.changed
     shown, rest = (changed[: most - 1], changed[most - 1 :]) if len(changed) > most else (changed, [])
+    amounts = [line.week_change for line in shown]
+    if rest:
+        amounts.append(sum((line.week_change for line in rest), Decimal(0)))
+    texts = _amounts(amounts, seen.account.currency)
     lines = [
-        Move(_signed(line.week_change, seen), line.name, _why(line, seen), "good" if line.week_change < 0 else "")
-        for line in shown
+        Move(text, line.name, _why(line, seen), "good" if line.week_change < 0 else "")
+        for text, line in zip(texts, shown, strict=False)
     ]
     if rest:
-        amount = sum((line.week_change for line in rest), Decimal(0))
-        lines.append(
-            Move(_signed(amount, seen), f"{len(rest)} more workflows", listed([r.name for r in rest][:3]), "")
-        )
+        lines.append(Move(texts[-1], f"{len(rest)} more workflows", listed([line.name for line in rest[:3]]), ""))
     return lines
 
 
-def _signed(amount: Decimal, seen: Overview) -> str:
-    places = 0 if abs(amount) >= 10 else None
-    return money_text(amount, seen.account.currency, places=places, signed=True)
+def _amounts(amounts: list[Decimal], currency: str) -> list[str]:
+    """Signed money, all with or all without cents, rounded so that what is shown adds up to the total shown."""
+    places = exponent(currency) if any(abs(amount) < 10 for amount in amounts) else 0
+    return [money_text(line, currency, places=places, signed=True) for line in round_lines(amounts, places)]
+
+
+def week_total(seen: Overview, shown: list[Move]) -> str:
+    """The total under the moves, with as many decimals as they have."""
+    places = exponent(seen.account.currency) if any("." in move.amount for move in shown) else 0
+    return money_text(seen.week_change, seen.account.currency, places=places, signed=True)
 
 
 def _why(line: WorkflowLine, seen: Overview) -> str:

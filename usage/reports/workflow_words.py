@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from accounts.models import Account
-from consumption_cs.lib.display import money_text, percent_text, quantity_text, unit_price_text
+from consumption_cs.lib.display import counted, money_text, percent_text, quantity_text, unit_price_text
 from usage.reports.overview import Figures
-from usage.reports.overview_words import Fact, Words, counted, month_name, whole
+from usage.reports.overview_words import Fact, Words, month_name, whole
 from usage.reports.workflows import WorkflowSeen
 
 
@@ -24,7 +24,7 @@ def workflow_headline(seen: WorkflowSeen, account: Account) -> list[Words]:
         ]
     if total.unit_cost is None:
         return [Words(f"{name} cost "), cost, Words(f"{so_far} and reported no outcome.")]
-    outcomes = counted(int(total.outcomes), seen.workflow.outcome_unit)
+    outcomes = counted(total.outcomes, seen.workflow.outcome_unit)
     each = Words(unit_price_text(total.unit_cost, account.currency), strong=True)
     return [Words(f"{name} cost "), cost, Words(f"{so_far}: {outcomes} at "), each, Words(" each.")]
 

@@ -18,7 +18,7 @@ from usage.reports.overview import Figures
 
 MONTHS = 12
 WEEKS = 13
-LAST_EVENTS = 10
+LAST_EVENTS = 5
 _SUMS = ("spend", "events", "finished", "successes", "outcomes")
 
 

@@ -24,6 +24,7 @@ def account_overview(request: HttpRequest, account_id: object) -> HttpResponse:
     viewer = viewer_of(request)
     who = "You" if viewer.is_portal else seen.account.name
     tone_words, tone = words.status(seen)
+    moves = words.moves(seen)
     context = {
         "seen": seen,
         "account": seen.account,
@@ -32,7 +33,8 @@ def account_overview(request: HttpRequest, account_id: object) -> HttpResponse:
         "status": tone_words,
         "tone": tone,
         "facts": words.facts(seen),
-        "moves": words.moves(seen),
+        "moves": moves,
+        "week_total": words.week_total(seen, moves),
         "month_name": words.month_name(seen.month),
         "before_name": words.month_name(seen.month.before),
         "daily": daily_spend(seen, address(seen, "overview_daily")),
