@@ -1,6 +1,7 @@
 """Tell the roll-up that there is work. A mere hint: the tick finds it anyway, so this may fail but must never wait."""
 
 import logging
+import threading
 import time
 from uuid import UUID
 
@@ -26,19 +27,24 @@ class _Waker:
         self._connection: Connection | None = None
         self._last: dict[UUID, float] = {}
         self._paused_until = 0.0
+        self._busy = threading.Lock()  # the connection is for one thread at a time
 
     def wake(self, organization_id: UUID) -> bool:
         now = time.monotonic()
         if now < self._paused_until or now - self._last.get(organization_id, -LEAST_GAP) < LEAST_GAP:
             return False
-        self._last[organization_id] = now
+        if not self._busy.acquire(blocking=False):
+            return False
         try:
+            self._last[organization_id] = now
             self._publish(str(organization_id))
         except Exception as error:  # whatever a broker can do, the events are safe and the tick will find them
             self._paused_until = time.monotonic() + PAUSE_AFTER_FAILURE
             self._connection = None
             logger.warning("wakeup.failed error=%s", error)
             return False
+        finally:
+            self._busy.release()
         return True
 
     def _publish(self, organization: str) -> None:

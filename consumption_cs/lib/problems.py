@@ -41,8 +41,8 @@ def problem_response(
 
 
 def unavailable() -> HttpResponse:
-    """The database cannot be reached or cannot write: nothing was stored, and trying again is safe."""
-    detail = "The database is not available. Nothing was stored; send the same again."
+    """The database cannot be reached or cannot write. Trying again is safe, whatever became of this attempt."""
+    detail = "The database is not available. Send the same again: nothing counts twice."
     return problem_response(503, "unavailable", detail, headers={"Retry-After": str(UNAVAILABLE_SECONDS)})
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 from django.db import InterfaceError, InternalError, OperationalError, transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
 from consumption_cs.lib.lanes import for_machines
@@ -100,11 +100,13 @@ def read_body(request: HttpRequest) -> bytes:
     length = request.META.get("CONTENT_LENGTH") or ""
     if length.isdecimal():
         check_length(int(length))
-        return request.body
-    if request.META.get("HTTP_TRANSFER_ENCODING"):
+    elif request.META.get("HTTP_TRANSFER_ENCODING"):
         body: bytes = request.META["wsgi.input"].read(limits.BODY_BYTES + 1)
         return body
-    return request.body
+    try:
+        return request.body
+    except UnreadablePostError as error:
+        raise Unreadable(400, "malformed_json", "The body ended before its time.") from error
 
 
 def answer(accepted: Accepted) -> HttpResponse:

@@ -1,6 +1,7 @@
 """Who sends events: the API key of a request, read from the database each time, so that revoking works at once."""
 
 import hmac
+import logging
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from accounts.credentials import hash_secret
 from accounts.models import Scope
@@ -23,6 +24,12 @@ _FIND = """SET LOCAL app.key_prefix = %s;
 SELECT id, organization_id, secret_hash, scopes, revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()),
     now()
 FROM accounts_apikey WHERE prefix = %s"""
+
+_NOTE_USE = """SET LOCAL app.organization = %s; SET LOCAL app.account = 'all';
+UPDATE accounts_apikey SET last_used_at = now() WHERE id IN (
+    SELECT id FROM accounts_apikey WHERE organization_id = %s AND id = %s FOR UPDATE SKIP LOCKED)"""
+
+logger = logging.getLogger(__name__)
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -74,16 +81,17 @@ _last_use = _LastUse()
 
 
 def note_use(key: Key) -> None:
-    """Write when a key was last used, at most once a minute and process; a row that is locked is left alone."""
+    """Write when a key was last used, at most once a minute and process; a row that is locked is left alone.
+
+    Never fails: the events are stored, and their sender must be told so.
+    """
     if not _last_use.is_due(key.id):
         return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """SET LOCAL app.organization = %s; SET LOCAL app.account = 'all';
-            UPDATE accounts_apikey SET last_used_at = now() WHERE id IN (
-                SELECT id FROM accounts_apikey WHERE organization_id = %s AND id = %s FOR UPDATE SKIP LOCKED)""",
-            [str(key.organization_id), key.organization_id, key.id],
-        )
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(_NOTE_USE, [str(key.organization_id), key.organization_id, key.id])
+    except DatabaseError as error:
+        logger.warning("key.use_not_noted error=%s", error)
 
 
 class _Bucket(msgspec.Struct):
