@@ -39,6 +39,7 @@ STATE = ROOT / ".demo"
 DATABASE = "consumption_cs"
 POSTGRES_PORT, VALKEY_PORT, WEB_PORT = 15432, 16379, 8000
 SECONDS_TO_ANSWER = 60
+SECONDS_BETWEEN_STARTS = 5
 NEED_TWO_ROLES = """DATABASE_URL names a role that may not make roles. Either name one that may, or make two roles
 yourself and set DATABASE_OWNER_URL to the one that owns the database and DATABASE_URL to the other."""
 
@@ -121,7 +122,8 @@ class Demo:
         return self
 
     def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient second Ctrl-C must not leave anything behind
+        for sign in (signal.SIGINT, signal.SIGTERM):  # an impatient second Ctrl-C must not leave anything behind
+            signal.signal(sign, signal.SIG_IGN)
         print("\nStopping … ", end="", flush=True)
         stop_all(self.running)
         for service in (self.valkey, self.postgres):
@@ -142,21 +144,25 @@ class Demo:
         self.environment = os.environ | self._settings(addresses, self._broker(), passwords["SECRET_KEY"])
         with step("Migrating the database as its owner"):
             self._manage("migrate", "--database", "owner", "--verbosity", "0")
+        for log in (STATE / "log").glob("*.log"):
+            log.unlink()
+        self._run("web")  # it gets ready while the data comes in
         self._seed()
 
     def start(self) -> None:
-        """Start every process of the Procfile and wait for the web server. Raises DemoError with its log."""
+        """Start the other processes of the Procfile and wait for the web server. Raises DemoError with its log."""
+        others = [name for name in read_procfile() if name != "web"]
+        with step(f"Starting web, {', '.join(others)}"):
+            self._run("sweeper")  # it alone can do the workers' work until they are up
+            self._wait_for_web()
+            for name in others:
+                if name != "sweeper":
+                    self._run(name)
+
+    def _run(self, name: str) -> None:
         logs = STATE / "log"
         logs.mkdir(exist_ok=True)
-        for log in logs.glob("*.log"):
-            log.unlink()
-        # The web server first, and the sweeper, which alone can do the workers' work until they are up.
-        names = sorted(read_procfile(), key=lambda name: name not in ("web", "sweeper"))
-        with step("Starting web and sweeper"):
-            self.running = [Running(name, self.environment, logs / f"{name}.log") for name in names[:2]]
-            self._wait_for_web()
-        with step(f"Starting {', '.join(names[2:])}"):
-            self.running += [Running(name, self.environment, logs / f"{name}.log") for name in names[2:]]
+        self.running.append(Running(name, self.environment, logs / f"{name}.log"))
 
     def watch(self) -> None:
         """Until Ctrl-C: start again whatever ends by itself, and say so."""
@@ -167,7 +173,7 @@ class Demo:
                     say(f"{type(service).__name__} ended and is started again.")
                     service.start()
             for running in self.running:
-                if running.has_ended:
+                if running.has_ended and running.age > SECONDS_BETWEEN_STARTS:
                     say(f"{running.name} ended and is started again; see {running.log}.")
                     running.restart()
 

@@ -45,6 +45,7 @@ class Running:
         self.environment = DEFAULTS | dict(environment)
         self.log = log
         self.process = self._spawn()
+        self.started = time.monotonic()
 
     def _spawn(self) -> "subprocess.Popen[bytes]":
         with self.log.open("ab") as log:
@@ -66,6 +67,12 @@ class Running:
     def restart(self) -> None:
         """Start it again after it ended."""
         self.process = self._spawn()
+        self.started = time.monotonic()
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was started."""
+        return time.monotonic() - self.started
 
     def last_words(self, count: int = 1500) -> str:
         """The end of its log."""
