@@ -68,15 +68,20 @@ FROM usage_day GROUP BY 1, 2, 3
 # What the pages answer, from raw events: two months of one account by workflow and day, a year of one workflow by
 # day, and two months of every account by day.
 RAW = {
-    "overview": """SELECT workflow_id, (occurred_at AT TIME ZONE 'UTC')::date, sum(quantity) * 0.001, count(*), count(*) FILTER (WHERE succeeded),
-        sum(outcomes), max(occurred_at) FROM usage_event
-        WHERE account_id = %(account)s AND occurred_at >= date_trunc('month', now() - interval '1 month') GROUP BY 1, 2""",
-    "workflow": """SELECT (occurred_at AT TIME ZONE 'UTC')::date, sum(quantity) * 0.001, count(*), count(*) FILTER (WHERE succeeded),
-        sum(outcomes), max(occurred_at) FROM usage_event
-        WHERE account_id = %(account)s AND workflow_id = %(workflow)s GROUP BY 1""",
-    "accounts": """SELECT account_id, (occurred_at AT TIME ZONE 'UTC')::date, sum(quantity) * 0.001, count(*), count(*) FILTER (WHERE succeeded),
-        sum(outcomes), max(occurred_at) FROM usage_event
-        WHERE occurred_at >= date_trunc('month', now() - interval '1 month') GROUP BY 1, 2""",
+    "overview": """
+        SELECT workflow_id, (occurred_at AT TIME ZONE 'UTC')::date, sum(quantity) * 0.001, count(*),
+            count(*) FILTER (WHERE succeeded), sum(outcomes), max(occurred_at)
+        FROM usage_event
+        WHERE account_id = %(account)s AND occurred_at >= date_trunc('month', now() - interval '1 month')
+        GROUP BY 1, 2""",
+    "workflow": """
+        SELECT (occurred_at AT TIME ZONE 'UTC')::date, sum(quantity) * 0.001, count(*),
+            count(*) FILTER (WHERE succeeded), sum(outcomes), max(occurred_at)
+        FROM usage_event WHERE account_id = %(account)s AND workflow_id = %(workflow)s GROUP BY 1""",
+    "accounts": """
+        SELECT account_id, (occurred_at AT TIME ZONE 'UTC')::date, sum(quantity) * 0.001, count(*),
+            count(*) FILTER (WHERE succeeded), sum(outcomes), max(occurred_at)
+        FROM usage_event WHERE occurred_at >= date_trunc('month', now() - interval '1 month') GROUP BY 1, 2""",
 }
 
 
