@@ -1,0 +1,87 @@
+"""The form of an organization's settings, and the choice of a time zone that other forms share."""
+
+from functools import cache
+from typing import Any
+from zoneinfo import available_timezones
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from accounts.actions.organization import MAX_LOGO_BYTES, check_logo
+from accounts.models import Organization
+from consumption_cs.lib.images import BadImage
+
+
+@cache
+def _zones() -> tuple[str, ...]:
+    """Places, as people know them: Europe/Vienna and the like, not Etc/GMT+3 or the old names without a place."""
+    places = ("Africa/", "America/", "Antarctica/", "Arctic/", "Asia/", "Atlantic/", "Australia/", "Europe/")
+    return ("UTC", *sorted(name for name in available_timezones() if name.startswith((*places, "Indian/", "Pacific/"))))
+
+
+class TimeZoneField(forms.ChoiceField):
+    """A choice of IANA zones; one that is stored already can stay, even if it is not in the list."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(choices=lambda: [(name, name.replace("_", " ")) for name in _zones()], **kwargs)
+
+    def offer(self, name: str) -> None:
+        """Add the zone that is stored now."""
+        if name and name not in _zones():
+            self.choices = [(name, name), *self.choices]
+
+
+class OrganizationForm(forms.ModelForm):
+    """Name, calendar, currency, colour and, maybe, a new logo."""
+
+    timezone = TimeZoneField(label="Time zone", help_text="Days of the organization begin and end here.")
+    logo_file = forms.FileField(
+        label="Logo",
+        required=False,
+        help_text=f"PNG, JPEG or WebP, at most {MAX_LOGO_BYTES // 1024} KB, best a square of 64 pixels or more. "
+        "No SVG: such a file can carry scripts, and every customer’s browser would open it.",
+        widget=forms.FileInput(attrs={"accept": "image/png,image/jpeg,image/webp"}),
+    )
+
+    class Meta:
+        model = Organization
+        fields = ["name", "timezone", "currency", "brand_color"]
+        labels = {"currency": "Default currency", "brand_color": "Brand colour"}
+        help_texts = {
+            "currency": "For new accounts and prices; those that are there keep theirs.",
+            "brand_color": "Buttons, links and charts use shades of it that stay readable on light and dark.",
+        }
+        widgets = {"brand_color": forms.TextInput(attrs={"type": "color"})}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        zone = self.fields["timezone"]
+        assert isinstance(zone, TimeZoneField)  # noqa: S101 - for the type checker
+        zone.offer(self.instance.timezone)
+        self.fields["currency"].widget.attrs |= {"autocapitalize": "characters", "autocomplete": "off"}
+
+    def clean_name(self) -> str:
+        return plain_line(self.cleaned_data["name"])
+
+    def clean_brand_color(self) -> str:
+        return str(self.cleaned_data["brand_color"]).lower()
+
+    def clean_logo_file(self) -> bytes | None:
+        """The picture's bytes, checked; read no further than a logo may be long."""
+        file = self.cleaned_data["logo_file"]
+        if file is None:
+            return None
+        content: bytes = file.read(MAX_LOGO_BYTES + 1)
+        try:
+            check_logo(content)
+        except BadImage as bad:
+            raise ValidationError(str(bad)) from bad
+        return content
+
+
+def plain_line(text: str) -> str:
+    """Return a name without spaces around it. Raises ValidationError for signs that cannot be seen or turn lines."""
+    name = text.strip()
+    if not name.isprintable():
+        raise ValidationError("Use printable characters only.")
+    return name
