@@ -1,12 +1,25 @@
 """One audit row for each act."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from accounts.models import AuditEvent, User
 from consumption_cs.lib.tenancy import Viewer
 
 Act = tuple[str, Any, str, dict[str, Any]]  # action, target, name, details
+_address: ContextVar[str | None] = ContextVar("address", default=None)
+
+
+@contextmanager
+def from_address(ip: str | None) -> Iterator[None]:
+    """Acts inside come from this IP address: the middleware says so once, instead of every action."""
+    token = _address.set(ip or None)
+    try:
+        yield
+    finally:
+        _address.reset(token)
 
 
 def audit(viewer: Viewer, action: str, target: Any, name: str, details: dict[str, Any] | None = None) -> None:
@@ -28,6 +41,7 @@ def audit_many(viewer: Viewer, acts: Iterable[Act]) -> None:
             target_id=str(target.pk),
             target_name=name[:300],
             details=details,
+            ip=_address.get(),
         )
         for action, target, name, details in acts
     )
