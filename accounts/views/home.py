@@ -1,0 +1,31 @@
+"""Where people land, and how those with several memberships change between them."""
+
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.middleware import SESSION_KEY
+
+
+@require_safe
+@login_required
+def home(request: HttpRequest) -> HttpResponse:
+    """The staff's list of accounts, or a customer's own overview; in words for people without any membership."""
+    member = request.membership  # type: ignore[attr-defined]
+    if member is None:
+        return render(request, "accounts/nowhere.html")
+    return redirect("usage:overview", member.account_id) if member.account_id else redirect("usage:accounts")
+
+
+@require_POST
+@login_required
+def switch(request: HttpRequest) -> HttpResponse:
+    """Go on as another of one's own memberships."""
+    for member in request.memberships:  # type: ignore[attr-defined]
+        if str(UUID(str(member.pk))) == request.POST.get("membership", "").lower():
+            request.session[SESSION_KEY] = str(member.pk)
+            return redirect("accounts:home")
+    raise Http404

@@ -1,0 +1,54 @@
+"""One's own name, time zone and sessions."""
+
+from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.forms import PasswordForm, ProfileForm
+from accounts.models import User
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def profile(request: HttpRequest) -> HttpResponse:
+    """Edit one's own name and time zone."""
+    user = _user(request)
+    form = ProfileForm(request.POST if request.method == "POST" else None, instance=user)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, "Saved.")
+        return redirect("accounts:profile")
+    if form.errors:
+        user.refresh_from_db()  # the frame shows who they are, not what they typed
+    return _page(request, form, PasswordForm(user=user, prefix="out"))
+
+
+@sensitive_post_parameters("out-password")
+@require_POST
+@login_required
+def sign_out_everywhere(request: HttpRequest) -> HttpResponse:
+    """End all other sessions. They hold a hash of the stored password, so storing it anew with new salt ends them."""
+    user = _user(request)
+    form = PasswordForm(request.POST, user=user, prefix="out")
+    if not form.is_valid():
+        return _page(request, ProfileForm(instance=user), form)
+    user.set_password(form.cleaned_data["password"])
+    user.save(update_fields=["password"])
+    update_session_auth_hash(request, user)
+    messages.success(request, "You are signed out everywhere else.")
+    return redirect("accounts:profile")
+
+
+def _page(request: HttpRequest, form: ProfileForm, password_form: PasswordForm) -> HttpResponse:
+    status = 422 if form.errors or password_form.errors else 200
+    context = {"form": form, "password_form": password_form}
+    return render(request, "accounts/profile.html", context, status=status)
+
+
+def _user(request: HttpRequest) -> User:
+    user: User = User.objects.get(pk=request.user.pk)
+    return user
