@@ -4,16 +4,23 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from accounts.navigation import account_places, staff_places
+
 
 def viewer(request: HttpRequest) -> dict[str, Any]:
     """Return viewer, organization, account, memberships and navigation; empty for strangers."""
     membership = getattr(request, "membership", None)
     if membership is None:
         return {}
+    looking = request.viewer  # type: ignore[attr-defined]
+    account = getattr(request, "account", None) or membership.account
+    inside = account_places(looking, account.pk, request.path) if account else []
     return {
-        "viewer": request.viewer,  # type: ignore[attr-defined]
+        "viewer": looking,
         "membership": membership,
         "memberships": request.memberships,  # type: ignore[attr-defined]
         "organization": membership.organization,
-        "account": getattr(request, "account", None) or membership.account,
+        "account": account,
+        "nav": inside if looking.is_portal else staff_places(looking, request.path),
+        "account_nav": [] if looking.is_portal else inside,
     }

@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower, Now
 from django.urls import reverse
+from django.utils.crypto import salted_hmac
 
 from consumption_cs.lib.ids import uuid7
 from consumption_cs.lib.tenancy import OrganizationQuerySet, TenantQuerySet
@@ -51,6 +52,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     name = models.CharField(max_length=150, blank=True)
     timezone = models.CharField(max_length=64, blank=True, validators=[validate_timezone])
     is_active = models.BooleanField(default=True)
+    # Part of what every session is checked against: one more, and all sessions are over.
+    sessions_ended = models.IntegerField(default=0, db_default=0, editable=False)
     created_at = models.DateTimeField(db_default=Now())
 
     USERNAME_FIELD = "email"
@@ -68,6 +71,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     def initials(self) -> str:
         words = (self.name or self.email.split("@")[0].replace(".", " ")).split()
         return "".join(word[0] for word in words[:2]).upper()
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        salt = "accounts.models.User.get_session_auth_hash"
+        value = f"{self.password}:{self.sessions_ended}"
+        return salted_hmac(salt, value, secret=secret, algorithm="sha256").hexdigest()
 
 
 class Organization(models.Model):

@@ -52,7 +52,15 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     Role.FINANCE: _READ_STAFF | {"audit.view", "member.view", "meter.view", "price.manage"},
     Role.ANALYST: _READ_STAFF | {"member.view", "meter.view"},
     Role.PORTAL_OWNER: _READ_PORTAL
-    | {"event.view", "key.manage", "key.view", "member.manage", "member.view", "audit.view", "workflow.edit"},
+    | {
+        "audit.view",
+        "event.view",
+        "key.manage",
+        "key.view",
+        "member.view",
+        "portal_member.manage",
+        "workflow.edit",
+    },
     Role.PORTAL_FINANCE: _READ_PORTAL | {"member.view"},
     Role.PORTAL_ENGINEER: _READ_PORTAL | {"event.view", "key.manage", "key.view", "member.view", "workflow.edit"},
     Role.PORTAL_VIEWER: _READ_PORTAL,
@@ -75,14 +83,15 @@ def require(viewer: Viewer, capability: str) -> None:
 
 
 def requires(
-    capability: str,
+    capability: str, *, staff: bool = False
 ) -> Callable[
     [Callable[Concatenate[HttpRequest, P], HttpResponse]], Callable[Concatenate[HttpRequest, P], HttpResponse]
 ]:
     """Decorate a view: strangers are sent to sign in, members without `capability` get 403.
 
     A view with `account_id` in its URL answers 404 for another customer's account before it says 403, so that
-    nobody learns from the difference which accounts exist; the view itself loads the account.
+    nobody learns from the difference which accounts exist. `staff`: a page of the organization as a whole, which
+    no customer opens even with a role that has the capability for its own account.
     """
 
     def decorate(
@@ -94,10 +103,13 @@ def requires(
             if viewer is None:
                 raise PermissionDenied("You are not a member of any organization. Ask an admin to invite you.")
             request.account = _account_in_url(viewer, kwargs)  # type: ignore[attr-defined]
+            if staff and viewer.is_portal:
+                raise PermissionDenied("This page is for your vendor's staff.")
             require(viewer, capability)
             return view(request, *args, **kwargs)
 
         guarded.capability = capability  # type: ignore[attr-defined]
+        guarded.staff_only = staff  # type: ignore[attr-defined]
         return login_required(guarded)
 
     return decorate

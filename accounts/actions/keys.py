@@ -1,83 +1,83 @@
-"""Make, rotate and revoke API keys. The secret is returned once and never stored."""
+"""API keys: making, replacing and revoking. The secret is returned once and kept nowhere."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import cast
-from uuid import UUID
 
 from accounts.actions.audit import audit
-from accounts.actions.members import Refused
+from accounts.actions.people import Refused
 from accounts.credentials import new_key
 from accounts.models import Account, ApiKey, Scope
 from consumption_cs.lib.tenancy import Viewer
 
-LONGEST_OVERLAP = timedelta(days=30)
-
 
 def create_key(
-    viewer: Viewer, account: Account | None, name: str, scopes: Sequence[str], expires_at: datetime | None
+    viewer: Viewer, account: Account | None, name: str, scopes: list[str], expires_at: datetime | None, now: datetime
 ) -> tuple[ApiKey, str]:
-    """Return the new key's row and its secret. A key of an account only reads."""
-    chosen = [Scope.READ.value] if account else [scope for scope in Scope.values if scope in scopes]
+    """Make a key of the organization or, with `account`, one that only reads that account; return it and its secret.
+
+    Raises Refused when a key that works has the same name there: nobody could tell the two apart.
+    """
+    same = ApiKey.objects.visible_to(viewer).filter(account=account, name=name).usable_at(now)
+    if same.exists():
+        raise Refused(f"A key named “{name}” works already. Give this one another name.")
+    return _add(viewer, account, name, [Scope.READ.value] if account else sorted(scopes), expires_at)
+
+
+def rotate_key(viewer: Viewer, key: ApiKey, overlap: timedelta, now: datetime) -> tuple[ApiKey, str]:
+    """Make a key in the place of `key`, which goes on working for `overlap`; return the new one and its secret.
+
+    A key that had a term gives the new one as long a term. Raises Refused for keys that ended or were replaced.
+    """
+    old = _lock(viewer, key)
+    if old.revoked_at or (old.expires_at and old.expires_at <= now):
+        raise Refused(f"“{old.name}” does not work any more. Make a new key instead.")
+    if ApiKey.objects.visible_to(viewer).filter(replaces=old.pk).exists():
+        raise Refused(f"“{old.name}” was replaced already.")
+    term = old.expires_at and now + (old.expires_at - old.created_at)
+    made, secret = _add(viewer, old.account, old.name, old.scopes, term, replaces=old)
+    ends = now + overlap
+    old.expires_at = min(old.expires_at, ends) if old.expires_at else ends
+    old.save(update_fields=["expires_at"])
+    details = {"works_until": old.expires_at.isoformat(timespec="seconds"), "replaced_by": made.prefix}
+    audit(viewer, "key.rotated", old, old.name, details)
+    return made, secret
+
+
+def revoke_key(viewer: Viewer, key: ApiKey, now: datetime) -> None:
+    """End a key at once. Raises Refused when it was revoked already."""
+    old = _lock(viewer, key)
+    if old.revoked_at:
+        raise Refused(f"“{old.name}” was revoked already.")
+    old.revoked_at = now
+    old.save(update_fields=["revoked_at"])
+    audit(viewer, "key.revoked", old, old.name, {"prefix": old.prefix})
+
+
+def _add(
+    viewer: Viewer,
+    account: Account | None,
+    name: str,
+    scopes: list[str],
+    expires_at: datetime | None,
+    replaces: ApiKey | None = None,
+) -> tuple[ApiKey, str]:
     secret, prefix, secret_hash = new_key()
-    key = ApiKey.objects.create(
+    made = ApiKey.objects.create(
         organization_id=viewer.organization_id,
         account=account,
         name=name,
         prefix=prefix,
         secret_hash=secret_hash,
-        scopes=chosen,
+        scopes=scopes,
         created_by_id=viewer.user_id,
         expires_at=expires_at,
+        replaces=replaces and replaces.pk,
     )
-    audit(viewer, "key.created", key, str(key), {"scopes": chosen, "expires_at": _iso(expires_at)})
-    return key, secret
+    term = expires_at and expires_at.isoformat(timespec="seconds")
+    audit(viewer, "key.created", made, name, {"prefix": prefix, "scopes": scopes, "expires_at": term})
+    return made, secret
 
 
-def rotate_key(
-    viewer: Viewer, key_id: UUID, account: Account | None, overlap: timedelta, now: datetime
-) -> tuple[ApiKey, str]:
-    """Return a new key with the same rights and its secret; the old one works for `overlap` more.
-
-    Raises ApiKey.DoesNotExist, or Refused when the key is no longer usable.
-    """
-    old = _locked(viewer, key_id, account)
-    if old.revoked_at or (old.expires_at and old.expires_at <= now):
-        raise Refused("This key is no longer in use. Make a new one.")
-    secret, prefix, secret_hash = new_key()
-    key = ApiKey.objects.create(
-        organization_id=viewer.organization_id,
-        account=account,
-        name=old.name,
-        prefix=prefix,
-        secret_hash=secret_hash,
-        scopes=old.scopes,
-        created_by_id=viewer.user_id,
-        expires_at=old.expires_at and now + (old.expires_at - old.created_at),
-        replaces=old.pk,
-    )
-    ends_at = now + min(max(overlap, timedelta(0)), LONGEST_OVERLAP)
-    old.expires_at = min(old.expires_at, ends_at) if old.expires_at else ends_at
-    old.save(update_fields=["expires_at"])
-    details = {"replaces": str(old.pk), "old_prefix": old.prefix, "old_ends_at": _iso(old.expires_at)}
-    audit(viewer, "key.rotated", key, str(key), details)
-    return key, secret
-
-
-def revoke_key(viewer: Viewer, key_id: UUID, account: Account | None, now: datetime) -> ApiKey:
-    """End a key at once; doing it twice changes nothing. Raises ApiKey.DoesNotExist."""
-    key = _locked(viewer, key_id, account)
-    if key.revoked_at is None:
-        key.revoked_at = now
-        key.save(update_fields=["revoked_at"])
-        audit(viewer, "key.revoked", key, str(key))
-    return key
-
-
-def _locked(viewer: Viewer, key_id: UUID, account: Account | None) -> ApiKey:
-    rows = ApiKey.objects.visible_to(viewer).filter(account=account)
-    return cast(ApiKey, rows.select_for_update(of=("self",)).get(pk=key_id))
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat(timespec="seconds") if moment else None
+def _lock(viewer: Viewer, key: ApiKey) -> ApiKey:
+    rows = ApiKey.objects.visible_to(viewer).select_related("account")
+    locked: ApiKey = rows.select_for_update(of=("self",)).get(pk=key.pk)
+    return locked

@@ -9,6 +9,7 @@ from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.template.loader import render_to_string
 from django.urls import reverse
 
@@ -129,7 +130,7 @@ def accept(invitation: Invitation, person: User | NewPerson, now: datetime) -> M
     user = _new_user(invitation, person) if isinstance(person, NewPerson) else person
     if user.email.lower() != invitation.email:
         raise Refused(f"This invitation is for {invitation.email}, and you are signed in as {user.email}.")
-    member, is_new = Membership.objects.get_or_create(
+    member, _ = Membership.objects.get_or_create(
         organization_id=invitation.organization_id,
         account_id=invitation.account_id,
         user=user,
@@ -180,6 +181,12 @@ def remove(viewer: Viewer, member: Membership, now: datetime) -> int:
     return orphaned
 
 
+def end_sessions(user: User) -> None:
+    """End every session of a person, wherever they are signed in."""
+    User.objects.filter(pk=user.pk).update(sessions_ended=F("sessions_ended") + 1)
+    user.refresh_from_db(fields=["sessions_ended"])
+
+
 def may_invite(member: Membership) -> bool:
     """Whether the member's role lets them offer seats where they are."""
     viewer = Viewer(member.organization_id, member.account_id, member.role)
@@ -220,7 +227,8 @@ def _changeable(viewer: Viewer, member: Membership) -> Membership:
 def _check_not_last(viewer: Viewer, member: Membership) -> None:
     others = Membership.objects.visible_to(viewer).filter(account=member.account_id, role=member.role)
     if member.role in KEEPERS and not others.exclude(pk=member.pk).exists():
-        raise Refused(f"{member.user} is the last {member.get_role_display().lower()}. Give somebody else that role first.")
+        name = member.get_role_display().lower()
+        raise Refused(f"{member.user} is the last {name}. Give somebody else that role first.")
 
 
 def _withdraw(viewer: Viewer, member: Membership, now: datetime) -> int:

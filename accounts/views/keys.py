@@ -95,9 +95,9 @@ def _revoke(request: HttpRequest, key_id: UUID, account_id: UUID | None = None) 
     return _back(_account(request))
 
 
-key_create = require_POST(never_cache(requires(MANAGE)(_create)))
-key_rotate = require_POST(never_cache(requires(MANAGE)(_rotate)))
-key_revoke = require_POST(requires(MANAGE)(_revoke))
+key_create = require_POST(never_cache(requires(MANAGE, staff=True)(_create)))
+key_rotate = require_POST(never_cache(requires(MANAGE, staff=True)(_rotate)))
+key_revoke = require_POST(requires(MANAGE, staff=True)(_revoke))
 account_key_create = require_POST(never_cache(requires(MANAGE)(_create)))
 account_key_rotate = require_POST(never_cache(requires(MANAGE)(_rotate)))
 account_key_revoke = require_POST(requires(MANAGE)(_revoke))
@@ -106,8 +106,6 @@ account_key_revoke = require_POST(requires(MANAGE)(_revoke))
 def _account(request: HttpRequest) -> Account | None:
     """The customer in the URL; None where the page is about the organization's own keys."""
     account: Account | None = request.account  # type: ignore[attr-defined]
-    if account is None and viewer_of(request).is_portal:
-        raise Http404  # the organization's own keys are none of a customer's business
     return account
 
 

@@ -8,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts.actions.people import end_sessions
 from accounts.forms import PasswordForm, ProfileForm
 from accounts.models import User
 
@@ -31,13 +32,12 @@ def profile(request: HttpRequest) -> HttpResponse:
 @require_POST
 @login_required
 def sign_out_everywhere(request: HttpRequest) -> HttpResponse:
-    """End all other sessions. They hold a hash of the stored password, so storing it anew with new salt ends them."""
+    """End all other sessions of the person, and keep this one."""
     user = _user(request)
     form = PasswordForm(request.POST, user=user, prefix="out")
     if not form.is_valid():
         return _page(request, ProfileForm(instance=user), form)
-    user.set_password(form.cleaned_data["password"])
-    user.save(update_fields=["password"])
+    end_sessions(user)
     update_session_auth_hash(request, user)
     messages.success(request, "You are signed out everywhere else.")
     return redirect("accounts:profile")
