@@ -11,12 +11,17 @@ from accounts.actions.organization import MAX_LOGO_BYTES, check_logo
 from accounts.models import Organization
 from consumption_cs.lib.images import BadImage
 
+_PLACES = (
+    "Africa/", "America/", "Antarctica/", "Arctic/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Indian/",
+    "Pacific/",
+)  # fmt: skip
+
 
 @cache
 def _zones() -> tuple[str, ...]:
     """Places, as people know them: Europe/Vienna and the like, not Etc/GMT+3 or the old names without a place."""
-    places = ("Africa/", "America/", "Antarctica/", "Arctic/", "Asia/", "Atlantic/", "Australia/", "Europe/")
-    return ("UTC", *sorted(name for name in available_timezones() if name.startswith((*places, "Indian/", "Pacific/"))))
+    names = sorted(name for name in available_timezones() if name.startswith(_PLACES))
+    return ("UTC", *names)
 
 
 class TimeZoneField(forms.ChoiceField):

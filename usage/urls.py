@@ -2,12 +2,16 @@
 
 from django.urls import path
 
-from usage.views import accounts, events, meters, overview, prices, workflows
+from usage.views import account_forms, account_import, accounts, events, meters, overview, prices, workflows
 
 app_name = "usage"
 urlpatterns = [
     path("accounts/", accounts.accounts, name="accounts"),
     path("accounts/accounts.csv", accounts.accounts_csv, name="accounts_csv"),
+    path("accounts/new/", account_forms.account_new, name="account_new"),
+    path("accounts/import/", account_import.account_import, name="account_import"),
+    path("accounts/import/template.csv", account_import.account_import_template, name="account_import_template"),
+    path("accounts/<uuid:account_id>/edit/", account_forms.account_edit, name="account_edit"),
     path("accounts/<uuid:account_id>/", overview.account_overview, name="overview"),
     path("accounts/<uuid:account_id>/daily.csv", overview.overview_daily, name="overview_daily"),
     path("accounts/<uuid:account_id>/workflows.csv", overview.overview_workflows_csv, name="overview_workflows_csv"),
