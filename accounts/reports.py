@@ -1,90 +1,94 @@
-"""What the pages about people, keys and the audit log show."""
+"""What the pages of people and keys say: each row with its state in words."""
 
-import re
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from django.db.models import Q, QuerySet
-
-from accounts.models import Account, ApiKey, AuditEvent, Invitation, Membership, Role, User
+from accounts.models import PORTAL_ROLES, STAFF_ROLES, Account, ApiKey, Invitation, Membership, Role, Scope
 from consumption_cs.lib.tenancy import Viewer
 
-_ORDER = {role: at for at, role in enumerate(Role)}
+ROLE_WORDS: dict[str, str] = {
+    Role.ADMIN: "Everything: people, keys, meters, prices, settings.",
+    Role.LEADER: "All accounts and the audit log; edits accounts, invites customers.",
+    Role.CSM: "All accounts; edits them and their workflows, invites customers.",
+    Role.FIELD_CTO: "The technical side: events, meters, keys, workflows.",
+    Role.FINANCE: "Reads everything about money and sets prices.",
+    Role.ANALYST: "Reads accounts, usage and prices; changes nothing.",
+    Role.PORTAL_OWNER: "Sees usage and cost; manages people, keys and workflows.",
+    Role.PORTAL_FINANCE: "Sees usage and cost, and who else has access.",
+    Role.PORTAL_ENGINEER: "Sees events too; manages keys and workflows.",
+    Role.PORTAL_VIEWER: "Sees usage and cost.",
+}
+ENDS_SOON = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
-class Members:
-    """People with a seat, highest role first, and the offers that nobody has taken up yet."""
+class MemberLine:
+    """A seat; `is_you` marks the reader's own, which they cannot change."""
 
-    members: list[Membership]
-    invitations: list[Invitation]
-
-
-def members_of(viewer: Viewer, account: Account | None) -> Members:
-    """Return the staff of the organization, or the people of one account."""
-    seats = Membership.objects.visible_to(viewer).filter(account=account).select_related("user")
-    offers = Invitation.objects.visible_to(viewer).filter(account=account, accepted_at=None, revoked_at=None)
-    return Members(
-        sorted(seats, key=lambda seat: (_ORDER[seat.role], str(seat.user).lower())),
-        list(offers.select_related("invited_by").order_by("-created_at")),
-    )
-
-
-def keys_of(viewer: Viewer, account: Account | None, now: datetime) -> tuple[list[ApiKey], list[ApiKey]]:
-    """Return the keys that work now and those that no longer do, newest first."""
-    rows = list(
-        ApiKey.objects.visible_to(viewer).filter(account=account).select_related("created_by").order_by("-created_at")
-    )
-    usable = [key for key in rows if key.revoked_at is None and (key.expires_at is None or key.expires_at > now)]
-    return usable, [key for key in rows if key not in usable]
-
-
-def staff_of(viewer: Viewer) -> QuerySet[User]:
-    """Return the people who may look after accounts: the organization's staff."""
-    seats = Membership.objects.filter(organization_id=viewer.organization_id, account=None)
-    return User.objects.filter(pk__in=seats.values("user_id")).order_by("name", "email")
+    member: Membership
+    is_you: bool
 
 
 @dataclass(frozen=True, slots=True)
-class AuditFilter:
-    """What to look for; local days of `zone`, the last one included."""
+class InvitationLine:
+    """An offer that nobody took yet."""
 
-    person: UUID | None = None
-    action: str = ""
-    first: date | None = None
-    last: date | None = None
-    zone: str = "UTC"
+    invitation: Invitation
+    is_expired: bool
 
 
-def audit_events(viewer: Viewer, account: Account | None, wanted: AuditFilter) -> QuerySet[AuditEvent]:
-    """Return the audit rows that fit, newest first: all of the organization's, or those about one account."""
-    rows = AuditEvent.objects.visible_to(viewer).select_related("actor", "account")
-    if account:
-        rows = rows.filter(Q(account=account) | Q(target_type="account", target_id=str(account.pk)))
-    if wanted.person:
-        rows = rows.filter(actor_id=wanted.person)
-    if wanted.action:
-        rows = rows.filter(action__startswith=wanted.action)
-    zone = ZoneInfo(wanted.zone)
-    if wanted.first:
-        rows = rows.filter(created_at__gte=datetime.combine(wanted.first, time(), zone))
-    if wanted.last:
-        rows = rows.filter(created_at__lt=datetime.combine(wanted.last + timedelta(days=1), time(), zone))
-    found: QuerySet[AuditEvent] = rows.order_by("-created_at", "-pk")
-    return found
+@dataclass(frozen=True, slots=True)
+class KeyLine:
+    """A key with its state: `works` while it opens anything, `is_replaced` when another took its place."""
+
+    key: ApiKey
+    state: str
+    tone: str
+    until: datetime | None
+    works: bool
+    is_replaced: bool
+    scopes: list[str]
 
 
-def audit_choices(viewer: Viewer, account: Account | None) -> dict[str, Any]:
-    """Return the people and acts that occur, to filter by."""
-    rows = audit_events(viewer, account, AuditFilter())
-    people = rows.filter(actor__isnull=False).order_by("actor_name").values_list("actor_id", "actor_name").distinct()
-    actions = rows.order_by("action").values_list("action", flat=True).distinct()
-    return {"people": list(dict(people).items()), "actions": [(name, act_text(name)) for name in actions]}
+def roles_of(account: Account | None) -> list[tuple[str, str, str]]:
+    """Return (value, name, what it may do) of the roles of a customer's people, or of the staff."""
+    return [(role.value, role.label, ROLE_WORDS[role]) for role in (PORTAL_ROLES if account else STAFF_ROLES)]
 
 
-def act_text(action: str) -> str:
-    """Return "member.role_changed" as "Member role changed"."""
-    return re.sub(r"[._]", " ", action).capitalize()
+def member_lines(viewer: Viewer, account: Account | None) -> list[MemberLine]:
+    """Return the seats of an account, or of the staff, the longest seated first."""
+    rows = Membership.objects.visible_to(viewer).filter(account=account).select_related("user")
+    return [MemberLine(member, member.user_id == viewer.user_id) for member in rows.order_by("created_at", "pk")]
+
+
+def invitation_lines(viewer: Viewer, account: Account | None, now: datetime) -> list[InvitationLine]:
+    """Return the invitations that were neither accepted nor taken back, the newest first."""
+    rows = Invitation.objects.visible_to(viewer).filter(account=account, accepted_at=None, revoked_at=None)
+    return [
+        InvitationLine(invitation, invitation.expires_at <= now)
+        for invitation in rows.select_related("invited_by").order_by("-created_at", "-pk")
+    ]
+
+
+def key_lines(viewer: Viewer, account: Account | None, now: datetime) -> list[KeyLine]:
+    """Return the keys of an account, or of the organization itself: those that work first, then the newest."""
+    rows = ApiKey.objects.visible_to(viewer).filter(account=account).select_related("created_by")
+    keys = list(rows.order_by("-created_at", "-pk"))
+    replaced = {key.replaces for key in keys if key.replaces}
+    return sorted((_key_line(key, replaced, now) for key in keys), key=lambda line: not line.works)
+
+
+def _key_line(key: ApiKey, replaced: set[UUID], now: datetime) -> KeyLine:
+    is_replaced = key.pk in replaced
+    state, tone, until, works = "Works", "good", None, True
+    if key.revoked_at:
+        state, tone, until, works = "Revoked", "", key.revoked_at, False
+    elif key.expires_at and key.expires_at <= now:
+        state, tone, until, works = "Replaced" if is_replaced else "Expired", "", key.expires_at, False
+    elif is_replaced:
+        state, tone, until = "Replaced, works until", "warn", key.expires_at
+    elif key.expires_at:
+        soon = key.expires_at <= now + ENDS_SOON
+        state, tone, until = ("Ends soon" if soon else "Works until"), ("warn" if soon else "good"), key.expires_at
+    return KeyLine(key, state, tone, until, works, is_replaced, [Scope(scope).label for scope in key.scopes])
