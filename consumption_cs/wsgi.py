@@ -14,6 +14,7 @@ import_module("usage.checks").refuse_unsafe_start()
 # What is loaded now stays for good, so the garbage collector need not look at it again and again; and a batch makes
 # thousands of objects that die without its help. A fifth of the CPU of taking events in.
 import_module(settings.ROOT_URLCONF)
+import_module("usage.wakeup").load()
 gc.collect()
 gc.freeze()
 gc.set_threshold(100_000, 20, 20)

@@ -18,6 +18,11 @@ def quantity_field(**options: Any) -> models.DecimalField:
     return models.DecimalField(max_digits=38, decimal_places=12, **options)
 
 
+def sum_field(**options: Any) -> models.DecimalField:
+    """NUMERIC(60, 12): room for the sum of more of the largest quantities than there can be events."""
+    return models.DecimalField(max_digits=60, decimal_places=12, **options)
+
+
 def money_field(**options: Any) -> models.DecimalField:
     """Money in the account's currency; rounded once, at the edge."""
     return models.DecimalField(max_digits=20, decimal_places=6, **options)
@@ -245,11 +250,11 @@ class UsageSum(models.Model):
     meter = models.ForeignKey(Meter, on_delete=models.PROTECT, db_constraint=False)
     workflow = models.ForeignKey(Workflow, on_delete=models.PROTECT, null=True, db_constraint=False)
     group = models.TextField(default="")  # canonical JSON of the meter's dimensions
-    quantity = quantity_field()
+    quantity = sum_field()
     events = models.BigIntegerField()
     finished = models.BigIntegerField(default=0)  # events that say whether they succeeded
     successes = models.BigIntegerField(default=0)
-    outcomes = quantity_field(default=0)
+    outcomes = sum_field(default=0)
     last_event_at = models.DateTimeField()
 
     objects = TenantQuerySet.as_manager()
@@ -309,7 +314,7 @@ class AccountDay(models.Model):
     events = models.BigIntegerField()
     finished = models.BigIntegerField(default=0)
     successes = models.BigIntegerField(default=0)
-    outcomes = quantity_field(default=0)
+    outcomes = sum_field(default=0)
     last_event_at = models.DateTimeField()
     settled_at = models.DateTimeField(db_default=Now())
 

@@ -294,3 +294,12 @@ def test_a_live_server_takes_chunked_and_compressed_bodies(server: str, sender: 
                    encode_chunked=True)  # fmt: skip
     assert client.getresponse().status == 413
     client.close()
+
+
+def test_the_endpoint_is_in_the_schema_with_every_answer_it_gives() -> None:
+    document = Client().get("/api/v1/schema/?format=json")
+    assert document.status_code == 200
+    operation = json.loads(document.content)["paths"][PATH]["post"]
+    assert set(operation["responses"]) == {
+        "200", "202", "400", "401", "403", "405", "413", "415", "422", "429", "503",
+    }  # fmt: skip
