@@ -98,7 +98,7 @@ def test_what_cannot_be_is_said_and_nothing_is_stored(
 
 def test_fields_that_are_not_on_the_page_do_not_change(organization: Organization, admin: Client) -> None:
     key = organization.key
-    save(admin, key="stolen", id="0", logo_type="text/html", logo="x")
+    admin.post("/settings/", FILLED | {"key": "stolen", "id": "0", "logo_type": "text/html", "logo": "x"})
     organization.refresh_from_db()
     assert (organization.key, organization.logo_type, organization.logo) == (key, "", None)
 

@@ -237,9 +237,7 @@ def _keep_locked(viewer: Viewer, rows: list[AccountRow], known: _Known) -> None:
     for account_id in with_usage(viewer, touching) if touching else ():
         row = touching[account_id]
         for name in sorted(row.changes.keys() & set(LOCKED)):
-            words = (
-                f"It has usage in {row.changes[name]['from']}, so this cannot change any more. Leave the cell empty."
-            )
+            words = f"It has usage in {row.changes[name]['from']}, so this stays. Leave the cell empty."
             row.errors.append(CellError(_COLUMNS.get(name, name), words))
 
 
