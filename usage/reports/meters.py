@@ -9,6 +9,13 @@ from consumption_cs.lib.tenancy import Viewer
 from usage.models import Meter, Price, UsageDay
 
 RECENT = timedelta(days=30)
+_WORDS = {
+    Meter.Aggregation.SUM: "Sum of",
+    Meter.Aggregation.COUNT: "Number of events",
+    Meter.Aggregation.MAX: "Greatest",
+    Meter.Aggregation.LATEST: "Latest",
+    Meter.Aggregation.UNIQUE: "Different values of",
+}
 
 
 @dataclass(slots=True)
@@ -20,6 +27,11 @@ class MeterLine:
     last_day: date | None
     is_priced: bool
     sample: str = ""
+
+    @property
+    def counts(self) -> str:
+        """What it does with the property that it reads, in words that the property's name follows."""
+        return _WORDS[self.meter.aggregation]
 
 
 def meter_list(viewer: Viewer, today: date) -> list[MeterLine]:

@@ -1,6 +1,7 @@
 """The event log: what arrived, what waits and can be replayed, what was refused, and how to send the first event."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -53,7 +54,9 @@ def _log(request: HttpRequest, account: Account | None) -> HttpResponse:
     context = _frame(request, viewer, account, now)
     if not context["counts"].accepted and not event_log.has_events(viewer, account and account.pk):
         key = request.session.get(FRESH_KEY) or ""
-        context |= {"first": first_event(viewer, account, settings.SITE_URL, key)}
+        context["first"] = first_event(viewer, account, settings.SITE_URL, key)
+        # What cannot be read belongs to no account.
+        context["has_only_rejected"] = account is None and bool(context["counts"].rejected)
     if context["tab"] == "accepted":
         context |= _accepted(request, viewer, account, now, context["freshness"].last_event_at)
     elif context["tab"] == "quarantined":
@@ -134,7 +137,7 @@ def _frame(request: HttpRequest, viewer: Viewer, account: Account | None, now: d
             if count is not None
         ],
         "shown_account": account,
-        "freshness": data_through(viewer, now),
+        "freshness": data_through(replace(viewer, account_id=account.pk) if account else viewer, now),
         "wanted": _filter(request, account),
         "ranges": RANGES.items(),
         "may_replay": can(viewer, "event.replay"),
