@@ -3,7 +3,7 @@
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from accounts.views import health, styleguide
+from accounts.views import health, home, styleguide
 
 urlpatterns = [
     path("healthz", health.live, name="healthz"),
@@ -13,6 +13,8 @@ urlpatterns = [
     path("api/v1/", include("usage.api.urls")),
     path("compat/", include("usage.api.compat_urls")),
     path("styleguide/", styleguide.styleguide, name="styleguide"),
+    # People sign in with the address they were invited at; the library's pages to change it are not offered.
+    path("sign-in/email/", home.not_offered),
     path("sign-in/", include("allauth.urls")),
     path("", include("accounts.urls")),
     path("", include("usage.urls")),

@@ -29,3 +29,8 @@ def switch(request: HttpRequest) -> HttpResponse:
             request.session[SESSION_KEY] = str(member.pk)
             return redirect("accounts:home")
     raise Http404
+
+
+def not_offered(request: HttpRequest) -> HttpResponse:
+    """Answer as an unknown page."""
+    raise Http404
