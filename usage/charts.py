@@ -19,7 +19,7 @@ def daily_spend(seen: Overview, csv_url: str, more: tuple[str, str] | None = Non
     over = [day for day in month.days if day < month.today]
     spent = [_spend(seen, day) if day <= month.today else None for day in month.days]
     rate = seen.closed_spend / month.closed if seen.closed_spend is not None and month.closed else None
-    ahead = [rate if month.is_running and day > month.today else None for day in month.days]
+    ahead = [_ahead(seen, day, rate) for day in month.days]
     spike = seen.trend.spike
     spike_at = month.days.index(spike.day) if spike and spike.day in over else None
     series = [Series("Spent", month.days, spent, flagged=[] if spike_at is None else [spike_at])]
@@ -41,6 +41,13 @@ def daily_spend(seen: Overview, csv_url: str, more: tuple[str, str] | None = Non
         csv_url=csv_url,
         more=more,
     )
+
+
+def _ahead(seen: Overview, day: date, rate: Decimal | None) -> Decimal | None:
+    """What the straight line adds to a day: all of one to come, and what is left of today's."""
+    if rate is None or not seen.month.is_running or day < seen.month.today:
+        return None
+    return max(rate - (_spend(seen, day) or 0), Decimal(0)) if day == seen.month.today else rate
 
 
 def _spend(seen: Overview, day: date) -> Decimal | None:
@@ -142,7 +149,8 @@ def workflow_spend(seen: WorkflowSeen, account: Account, csv_url: str) -> Figure
     month, currency = seen.month, account.currency
     spent = [_of_day(seen.days.get(day)) if day <= month.today else None for day in month.days]
     total = whole(seen.total.spend, currency) if seen.total.events else "nothing"
-    headline = f"{month_name(month)} cost {total}" + (" so far" if month.is_running else "")
+    name = month_name(month)
+    headline = f"{name[0].upper()}{name[1:]} cost {total}" + (" so far" if month.is_running else "")
     return Figure(
         id="spend",
         headline=headline,

@@ -192,15 +192,16 @@ def hero_bar(used: Any, label: str, **amounts: Any) -> dict[str, Any]:
     """`{% hero_bar 8240 "what a screen reader says" total=12000 total_text="$12,000" %}`.
 
     Amounts are `projected`, `total`, `low`, `high` and `ticks`; `X_text` (bold) and `X_note` are written at used,
-    projected and total.
+    projected and total. With `is_limit=False` the total is something to compare with, and beyond it nothing is red.
     """
+    is_limit = amounts.pop("is_limit", True)
     names = [f"{place}_{part}" for place in ("used", "projected", "total") for part in ("text", "note")]
     texts = {name: amounts.pop(name, "") for name in names}
     ticks = amounts.pop("ticks", ())
     drawn = graphics.hero_bar(
         used or 0, ticks=ticks, **{name: value for name, value in amounts.items() if value not in ("", None)}
     )
-    return {"bar": drawn, "label": label, **texts}
+    return {"bar": drawn, "label": label, "is_limit": is_limit, **texts}
 
 
 @register.inclusion_tag("components/pagination.html", takes_context=True)

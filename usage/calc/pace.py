@@ -4,8 +4,11 @@ from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Literal
 
 DAY = timedelta(days=1)
+LAST_DAYS: Literal["last-90-days"] = "last-90-days"
+Wanted = date | Literal["last-90-days"] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,11 @@ class Month:
         return self.first <= self.today < self.end
 
     @property
+    def key(self) -> str:
+        """How addresses and files name it: "2026-11"."""
+        return f"{self.first:%Y-%m}"
+
+    @property
     def closed(self) -> int:
         """How many of its days are over."""
         return min(max((self.today - self.first).days, 0), self.length)
@@ -65,6 +73,38 @@ class Month:
     def is_compared_before(self, day: date) -> bool:
         """Whether `day` is one of the compared days of the month before."""
         return self.before.first <= day < self.before.first + timedelta(days=self.compared)
+
+
+@dataclass(frozen=True, slots=True)
+class LastDays(Month):
+    """The 90 closed days up to yesterday, or as many before them: seen like a month that is over."""
+
+    @classmethod
+    def until(cls, end: date, today: date) -> "LastDays":
+        return cls(end - timedelta(days=90), today)
+
+    @property
+    def length(self) -> int:
+        return 90
+
+    @property
+    def is_running(self) -> bool:
+        return False
+
+    @property
+    def key(self) -> str:
+        return LAST_DAYS
+
+    @property
+    def before(self) -> "LastDays":
+        return LastDays.until(self.first, self.today)
+
+
+def period_of(wanted: Wanted, today: date) -> Month:
+    """Return the last 90 days, or the month around a day; the running one for None and for what is still to come."""
+    if isinstance(wanted, str):
+        return LastDays.until(today, today)
+    return Month.around(min(wanted or today, today), today)
 
 
 def straight_projection(spent: Decimal, days_over: int, days: int) -> Decimal | None:

@@ -7,13 +7,14 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Sum
+from django.db.models import Min, Sum
 
 from accounts.models import Account
+from consumption_cs.lib.money import exponent, round_lines
 from consumption_cs.lib.periods import day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer
 from usage.calc.intervals import ENOUGH_RUNS, wilson
-from usage.calc.pace import Month, change, straight_projection, unit_cost
+from usage.calc.pace import Month, Wanted, change, period_of, straight_projection, unit_cost
 from usage.calc.trend import Trend, describe
 from usage.models import AccountDay, UsageDay, Workflow
 from usage.reports.freshness import Freshness, data_through
@@ -80,6 +81,7 @@ class WorkflowLine:
     spark: list[Decimal] = field(default_factory=list)  # the last closed days
     share: Decimal = Decimal(0)  # of the largest workflow's spend
     target: Decimal | None = None
+    shown: Decimal | None = None  # the month's spend, rounded so that the lines of a table add up to its total
 
     @property
     def unit_cost_change(self) -> Decimal | None:
@@ -139,7 +141,12 @@ class Overview:
     days: dict[date, Figures]
     workflows: list[WorkflowLine]
     trend: Trend
-    has_usage: bool
+    first_day: date | None  # with usage, ever
+    with_cents: bool
+
+    @property
+    def has_usage(self) -> bool:
+        return self.first_day is not None
 
     @property
     def closed_spend(self) -> Decimal | None:
@@ -197,13 +204,14 @@ def _difference(line: WorkflowLine) -> Decimal:
     return (line.compared.spend or Decimal(0)) - (line.before.spend or Decimal(0))
 
 
-def overview(viewer: Viewer, account: Account, month_of: date | None, now: datetime) -> Overview:
-    """Read the account's month around `month_of` (default: the running one). Within `act_as(viewer)`; 7 queries."""
+def overview(viewer: Viewer, account: Account, wanted: Wanted, now: datetime) -> Overview:
+    """Read the account's month around `wanted`, or its last 90 days. Within `act_as(viewer)`; 8 queries."""
     today = day_of(now, zone_of(account.timezone))
-    month = Month.around(month_of or today, today)
+    month = period_of(wanted, today)
     week = Week.before(min(today, month.end))
     days = _days(viewer, account, month)
     lines = _workflows(viewer, account, month, week)
+    with_cents = _round(lines, account.currency)
     sums = {name: Figures() for name in ("total", "compared", "before", "whole_before")}
     for day, row in days.items():
         for name in _buckets(month, day):
@@ -217,7 +225,8 @@ def overview(viewer: Viewer, account: Account, month_of: date | None, now: datet
         days=days,
         workflows=lines,
         trend=describe(closed_days),
-        has_usage=bool(days) or AccountDay.objects.visible_to(viewer).filter(account=account).exists(),
+        first_day=AccountDay.objects.visible_to(viewer).filter(account=account).aggregate(first=Min("day"))["first"],
+        with_cents=with_cents,
         **sums,
     )
 
@@ -292,6 +301,17 @@ def _workflows(viewer: Viewer, account: Account, month: Month, week: Week) -> li
         line.spark = [line.days.get(day, Decimal(0)) for day in spark_days(month)]
         line.share = (line.month.spend or Decimal(0)) / largest if largest else Decimal(0)
     return sorted(used, key=lambda line: (-(line.month.spend or Decimal(0)), line.name))
+
+
+def _round(lines: list[WorkflowLine], currency: str) -> bool:
+    """Fill `shown` of the priced lines; returns whether cents are shown: with one small amount among them, all are."""
+    priced = [line for line in lines if line.month.spend is not None]
+    amounts = [line.month.spend or Decimal(0) for line in priced]
+    with_cents = any(0 < abs(amount) < 10 for amount in amounts)
+    rounded = round_lines(amounts, exponent(currency) if with_cents else 0)
+    for line, amount in zip(priced, rounded, strict=True):
+        line.shown = amount
+    return with_cents
 
 
 def _by_workflow_and_day(viewer: Viewer, account: Account, month: Month, week: Week) -> Iterable[dict[str, Any]]:

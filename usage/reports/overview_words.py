@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from consumption_cs.lib.display import counted, listed, money_text, percent_text, quantity_text
+from consumption_cs.lib.display import counted, listed, money_text, percent_text, quantity_text, unit_price_text
 from consumption_cs.lib.money import exponent, round_lines
-from usage.calc.pace import Month
+from usage.calc.pace import LastDays, Month
 from usage.reports.overview import Figures, Overview, WorkflowLine
 
 CALM = Decimal("0.10")
@@ -55,9 +55,19 @@ def short_date(day: date) -> str:
 
 
 def month_name(month: Month) -> str:
-    """ "November", with the year when it is not this one."""
+    """ "November", with the year when it is not this one; "the last 90 days", "the 90 days before"."""
+    if isinstance(month, LastDays):
+        return "the last 90 days" if month.end == month.today else "the 90 days before"
     year = "" if month.first.year == month.today.year else f" {month.first.year}"
     return f"{month.first:%B}{year}"
+
+
+def period_label(month: Month) -> str:
+    """The days that the numbers cover: "November 2026 · day 22 of 30", "Aug 24 to Nov 21"."""
+    if isinstance(month, LastDays):
+        return f"{short_date(month.first)} to {short_date(month.last)}"
+    running = f" · day {month.today.day} of {month.length}" if month.is_running else ""
+    return f"{month.first:%B %Y}{running}"
 
 
 def headline(seen: Overview, who: str) -> list[Words]:
@@ -81,7 +91,7 @@ def headline(seen: Overview, who: str) -> list[Words]:
 
 def lead(seen: Overview) -> str:
     """What the headline rests on, and what is different from the month before."""
-    sentences = [sentence for sentence in (_pace(seen), _against_before(seen), _usual(seen)) if sentence]
+    sentences = [sentence for sentence in (_against_before(seen), _pace(seen), _usual(seen)) if sentence]
     return " ".join(sentences)
 
 
@@ -121,7 +131,7 @@ def status(seen: Overview) -> tuple[str, str]:
     """Return the words and tone of the status light. Without a budget nothing is "on track": none is claimed."""
     if seen.total.unpriced:
         return "Prices missing", "warn"
-    if not seen.month.is_running:
+    if seen.month.closed == seen.month.length and not isinstance(seen.month, LastDays):
         return "Month closed", ""
     if seen.change is None or seen.month.closed < 3:
         return "Too early to compare", "info"
@@ -133,13 +143,17 @@ def status(seen: Overview) -> tuple[str, str]:
 
 
 def facts(seen: Overview) -> list[Fact]:
-    return [_projection(seen), _same_days(seen), _success(seen), _runs(seen)]
+    return [_projection(seen), _same_days(seen), _success(seen), _outcomes(seen)]
 
 
 def _projection(seen: Overview) -> Fact:
     currency, month = seen.account.currency, seen.month
     if not month.is_running:
-        return Fact("Whole month", whole(seen.total.spend, currency), none=seen.total.spend is None)
+        return Fact(
+            "All 90 days" if isinstance(month, LastDays) else "Whole month",
+            whole(seen.total.spend, currency),
+            none=seen.total.spend is None,
+        )
     label = f"Straight projection, {short_date(month.last)}"
     if seen.projection is None:
         return Fact(label, "needs one full day", none=True)
@@ -167,16 +181,21 @@ def _success(seen: Overview) -> Fact:
         return Fact("Success rate", "no run said how it ended", none=True)
     if not total.is_sure:
         return Fact("Success rate", f"needs 30 finished runs, has {total.finished}", none=True)
-    points = seen.success_change
+    low, high = total.interval or (0.0, 0.0)
+    label, points = f"Success rate, likely {percent_text(low)} to {percent_text(high)}", seen.success_change
     if points is None:
-        low, high = total.interval or (0.0, 0.0)
-        return Fact("Success rate", percent_text(total.success_rate), f"{percent_text(low)} to {percent_text(high)}")
+        return Fact(label, percent_text(total.success_rate))
     arrow = "level with" if abs(points) < Decimal("0.05") else f"{'▲' if points > 0 else '▼'} {abs(points):.1f} pt on"
     tone = "" if abs(points) < Decimal("0.05") else "good" if points > 0 else "bad"
-    return Fact("Success rate", percent_text(total.success_rate), f"{arrow} {month_name(seen.month.before)}", tone)
+    return Fact(label, percent_text(total.success_rate), f"{arrow} {month_name(seen.month.before)}", tone)
 
 
-def _runs(seen: Overview) -> Fact:
+def _outcomes(seen: Overview) -> Fact:
+    total = seen.total
+    if total.outcomes:
+        each = total.unit_cost
+        note = "" if each is None else f"{unit_price_text(each, seen.account.currency)} each on average"
+        return Fact("Outcomes", quantity_text(total.outcomes, places=0), note)
     if not seen.total.events:
         return Fact("Events", "none yet", none=True)
     used = sum(1 for line in seen.workflows if line.id and line.month.events)

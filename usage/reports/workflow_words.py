@@ -87,7 +87,7 @@ def workflow_months(seen: WorkflowSeen, account: Account) -> list[MonthRow]:
     return [
         MonthRow(
             month=f"{first:%B %Y}",
-            is_running=seen.month.is_running and first == seen.month.first,
+            is_running=first == seen.month.today.replace(day=1),
             spend=money_text(row.spend, account.currency) if row.spend is not None else "no price yet",
             outcomes=quantity_text(row.outcomes, places=0) if row.outcomes else "none",
             success=_rate(row),

@@ -11,7 +11,7 @@ from django.db.models import Sum
 from accounts.models import Account
 from consumption_cs.lib.periods import add_months, day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer
-from usage.calc.pace import Month, change
+from usage.calc.pace import Month, Wanted, change, period_of
 from usage.models import Event, UsageDay, Workflow
 from usage.reports.freshness import Freshness, data_through
 from usage.reports.overview import Figures
@@ -54,8 +54,8 @@ class WorkflowSeen:
 
     @property
     def total(self) -> Figures:
-        """Of the whole month so far."""
-        return dict(self.months).get(self.month.first, Figures())
+        """Of the whole period so far."""
+        return self.over(self.month.first, self.month.length)
 
     def over(self, first: date, days: int) -> Figures:
         """Of `days` local days from `first`."""
@@ -84,13 +84,11 @@ class WorkflowSeen:
         return change(self.compared.unit_cost, self.before.unit_cost)
 
 
-def workflow_page(
-    viewer: Viewer, account: Account, workflow: Workflow, month_of: date | None, now: datetime
-) -> WorkflowSeen:
-    """Read a workflow's month around `month_of` (default: the running one). Within `act_as(viewer)`; 6 queries."""
+def workflow_page(viewer: Viewer, account: Account, workflow: Workflow, wanted: Wanted, now: datetime) -> WorkflowSeen:
+    """Read a workflow's month around `wanted`, or its last 90 days. Within `act_as(viewer)`; 6 queries."""
     today = day_of(now, zone_of(account.timezone))
-    month = Month.around(month_of or today, today)
-    days = _days(viewer, workflow, add_months(month.first, 1 - MONTHS), month.end)
+    month = period_of(wanted, today)
+    days = _days(viewer, workflow, add_months(month.last.replace(day=1), 1 - MONTHS), month.end)
     return WorkflowSeen(
         workflow=workflow,
         month=month,

@@ -10,10 +10,14 @@ from django.views.decorators.http import require_safe
 
 from accounts.http import account_of, viewer_of
 from accounts.permissions import can, requires
+from consumption_cs.lib.display import listed
+from usage.calc.pace import LAST_DAYS, Month, Wanted
 from usage.charts import daily_spend
 from usage.exports import daily_csv, workflows_csv
 from usage.reports import overview_words as words
 from usage.reports.overview import Overview, overview, spark_days
+
+MOST_MONTHS = 24
 
 
 @require_safe
@@ -41,8 +45,7 @@ def account_overview(request: HttpRequest, account_id: object) -> HttpResponse:
         "bar": _bar(seen),
         "spark_days": spark_days(seen.month),
         "csv_url": address(seen, "overview_workflows_csv"),
-        "earlier": month_query(seen.month.before.first),
-        "later": "" if seen.month.is_running else month_query(seen.month.end),
+        **choose_period(seen.month, seen.first_day),
         "may_see_events": can(viewer, "event.view"),
         "may_make_keys": can(viewer, "key.manage"),
     }
@@ -53,14 +56,14 @@ def account_overview(request: HttpRequest, account_id: object) -> HttpResponse:
 @requires("money.view")
 def overview_daily(request: HttpRequest, account_id: object) -> HttpResponse:
     seen = read_overview(request, timezone.now())
-    return download(daily_csv(seen), f"{seen.account.key}-daily-{seen.month.first:%Y-%m}.csv")
+    return download(daily_csv(seen), f"{seen.account.key}-daily-{seen.month.key}.csv")
 
 
 @require_safe
 @requires("money.view")
 def overview_workflows_csv(request: HttpRequest, account_id: object) -> HttpResponse:
     seen = read_overview(request, timezone.now())
-    return download(workflows_csv(seen), f"{seen.account.key}-workflows-{seen.month.first:%Y-%m}.csv")
+    return download(workflows_csv(seen), f"{seen.account.key}-workflows-{seen.month.key}.csv")
 
 
 def read_overview(request: HttpRequest, now: datetime) -> Overview:
@@ -68,22 +71,38 @@ def read_overview(request: HttpRequest, now: datetime) -> Overview:
     return overview(viewer_of(request), account_of(request), read_month(request), now)
 
 
-def read_month(request: HttpRequest) -> date | None:
-    """The month that the address names; None when it names none."""
+def read_month(request: HttpRequest) -> Wanted:
+    """The period that the address names; None when it names none."""
+    name = request.GET.get("month", "")
+    if name == LAST_DAYS:
+        return LAST_DAYS
     try:
-        month = datetime.strptime(request.GET.get("month", ""), "%Y-%m").date()  # noqa: DTZ007  a local month has no zone
+        month = datetime.strptime(name, "%Y-%m").date()  # noqa: DTZ007  a local month has no zone
     except ValueError:
         return None
     return month if 2000 <= month.year < 2100 else None
 
 
-def month_query(first: date) -> str:
-    return f"?month={first:%Y-%m}"
+def choose_period(month: Month, first_day: date | None) -> dict[str, object]:
+    """What the period selector shows: the chosen one, the months with usage (two years at most), and the arrows."""
+    running = Month.around(month.today, month.today)
+    months = [running]
+    while len(months) < MOST_MONTHS and first_day is not None and months[-1].first > first_day:
+        months.append(months[-1].before)
+    is_month = month.key != LAST_DAYS
+    return {
+        "period": month.key,
+        "period_label": words.period_label(month),
+        "periods": [(each.key, f"{each.first:%B %Y}") for each in months],
+        "last_days": LAST_DAYS,
+        "earlier": f"?month={month.before.key}" if is_month else "",
+        "later": f"?month={month.after.key}" if is_month and not month.is_running else "",
+    }
 
 
 def address(seen: Overview, name: str) -> str:
     """A page or download of the same account and month."""
-    return reverse(f"usage:{name}", args=[seen.account.pk]) + month_query(seen.month.first)
+    return reverse(f"usage:{name}", args=[seen.account.pk]) + f"?month={seen.month.key}"
 
 
 def download(content: bytes, name: str) -> HttpResponse:
@@ -100,12 +119,17 @@ def _bar(seen: Overview) -> dict[str, object]:
     """What the bar under the headline shows: spent, the straight line ahead, and the whole month before."""
     currency = seen.account.currency
     total, before = seen.total.spend, seen.whole_before.spend
+    texts = {
+        "used": words.whole(total, currency),
+        "projected": "" if seen.projection is None else words.whole(seen.projection, currency),
+        "total": words.whole(before, currency) if before else "",
+    }
+    ends = {"used": "used", "projected": "at this pace", "total": f"in {words.month_name(seen.month.before)}"}
     return {
+        "label": listed([f"{text} {ends[place]}" for place, text in texts.items() if text]),
         "shown": bool(total) and (seen.projection is not None or before is not None),
         "used": total or 0,
         "projected": seen.projection,
         "total": before,
-        "used_text": words.whole(total, currency),
-        "projected_text": words.whole(seen.projection, currency) if seen.projection is not None else "",
-        "total_text": words.whole(before, currency) if before else "",
+        **{f"{place}_text": text for place, text in texts.items()},
     }

@@ -21,7 +21,7 @@ from usage.reports import overview_words as words
 from usage.reports.overview import spark_days
 from usage.reports.workflow_words import workflow_facts, workflow_headline, workflow_months
 from usage.reports.workflows import WorkflowSeen, workflow_page
-from usage.views.overview import address, download, month_query, read_month, read_overview
+from usage.views.overview import address, choose_period, download, read_month, read_overview
 
 
 @require_safe
@@ -38,6 +38,7 @@ def workflows(request: HttpRequest, account_id: UUID) -> HttpResponse:
         "before_name": words.month_name(seen.month.before),
         "spark_days": spark_days(seen.month),
         "csv_url": address(seen, "overview_workflows_csv"),
+        **choose_period(seen.month, seen.first_day),
         "unused": Workflow.objects.visible_to(viewer).filter(account=seen.account).exclude(pk__in=used - {None}),
         "may_edit": can(viewer, "workflow.edit"),
     }
@@ -59,8 +60,7 @@ def workflow(request: HttpRequest, account_id: UUID, workflow_id: UUID) -> HttpR
         "months": workflow_months(seen, account),
         "spend": workflow_spend(seen, account, _daily_url(seen)),
         "success": success_by_week(seen.weeks, seen.workflow.success_target),
-        "earlier": month_query(seen.month.before.first),
-        "later": "" if seen.month.is_running else month_query(seen.month.end),
+        **choose_period(seen.month, min(seen.days, default=None)),
         "month_name": words.month_name(seen.month),
         "may_edit": can(viewer, "workflow.edit"),
         "may_see_events": can(viewer, "event.view"),
@@ -72,7 +72,7 @@ def workflow(request: HttpRequest, account_id: UUID, workflow_id: UUID) -> HttpR
 @requires("money.view")
 def workflow_daily(request: HttpRequest, account_id: UUID, workflow_id: UUID) -> HttpResponse:
     seen, account = _read(request, workflow_id), account_of(request)
-    name = f"{account.key}-{seen.workflow.key}-{seen.month.first:%Y-%m}.csv"
+    name = f"{account.key}-{seen.workflow.key}-{seen.month.key}.csv"
     return download(workflow_daily_csv(seen, account), name)
 
 
@@ -119,4 +119,4 @@ def _read(request: HttpRequest, workflow_id: UUID) -> WorkflowSeen:
 
 def _daily_url(seen: WorkflowSeen) -> str:
     path = reverse("usage:workflow_daily", args=[seen.workflow.account_id, seen.workflow.pk])
-    return path + month_query(seen.month.first)
+    return path + f"?month={seen.month.key}"
