@@ -29,7 +29,6 @@ TABS = ("accepted", "quarantined", "rejected")
 RANGES = {"": "Any time", "1h": "Last hour", "24h": "Last 24 hours", "7d": "Last 7 days", "31d": "Last 31 days"}
 ENVIRONMENTS = {"": "Any environment", "production": "Production", "other": "Not production"}
 MOST_CHOICES = 200
-FRESH_KEY = "fresh_key"  # in the session: the secret of a key just made, for as long as it is shown
 _ROUNDS = 20  # of a thousand events each: what one press of "replay" does at most
 
 
@@ -52,9 +51,10 @@ def _log(request: HttpRequest, account: Account | None) -> HttpResponse:
     now = timezone.now()
     viewer = viewer_of(request)
     context = _frame(request, viewer, account, now)
-    if not context["counts"].accepted and not event_log.has_events(viewer, account and account.pk):
-        key = request.session.get(FRESH_KEY) or ""
-        context["first"] = first_event(viewer, account, settings.SITE_URL, key)
+    context["may_see_keys"] = can(viewer, "key.view") and not viewer.is_portal
+    if not context["counts"].accepted and not event_log.has_events(viewer, account.pk if account else None):
+        # The page of keys shows the same command with a key in it, in the one answer that has the secret.
+        context["first"] = first_event(viewer, account, settings.SITE_URL, "")
         # What cannot be read belongs to no account.
         context["has_only_rejected"] = account is None and bool(context["counts"].rejected)
     if context["tab"] == "accepted":
@@ -143,6 +143,7 @@ def _frame(request: HttpRequest, viewer: Viewer, account: Account | None, now: d
         "may_replay": can(viewer, "event.replay"),
         "may_manage_meters": can(viewer, "meter.manage"),
         "may_edit_accounts": can(viewer, "account.edit"),
+        "may_make_keys": can(viewer, "key.manage"),
         "log_url": here,
     }
 
