@@ -98,7 +98,7 @@ class World:
         elif how == "session":
             request.headers["Cookie"] = f"{settings.SESSION_COOKIE_NAME}={self.session}"
         elif how != "none":
-            request.headers["Authorization"] = f"Bearer {self.keys[how]}"
+            request.headers["Authorization"] = f"Bearer {self.keys.get(how, how)}"
 
 
 def now_of(case: dict[str, Any]) -> datetime:
