@@ -39,7 +39,7 @@ def read_rows(content: bytes, *, required: Sequence[str], optional: Sequence[str
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter_of(text), strict=True)
     try:
         header = _header_of(next(reader, []), required, optional)
-        rows = []
+        rows: list[CsvRow] = []
         while True:
             line = reader.line_num + 1
             cells = next(reader, None)

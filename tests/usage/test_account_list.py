@@ -4,6 +4,7 @@ import csv
 import io
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 
 import pytest
 import time_machine
@@ -111,7 +112,7 @@ def test_my_accounts_come_first_as_csm_and_as_field_cto() -> None:
         ({"words": "nobody"}, []),
     ],
 )
-def test_each_filter_narrows(query: dict[str, str], expected: list[str]) -> None:
+def test_each_filter_narrows(query: dict[str, Any], expected: list[str]) -> None:
     organization = make_organization()
     north = make_account(organization, "North", key="acct-n", tier=Account.Tier.HIGH_TOUCH)
     make_account(organization, "South", key="acct-s", segment=Account.Segment.STARTUP, currency="EUR")

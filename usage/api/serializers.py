@@ -103,7 +103,7 @@ class QuarantinedEventSerializer(serializers.ModelSerializer):
     """One event that waits for its account or meter."""
 
     event_id = serializers.CharField(read_only=True)
-    source = serializers.CharField(read_only=True)
+    source = serializers.CharField(read_only=True)  # type: ignore[assignment]  # what a field calls its own source
     type = serializers.CharField(read_only=True)
     subject = serializers.CharField(read_only=True)
     advice = serializers.SerializerMethodField()

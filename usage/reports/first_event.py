@@ -17,7 +17,6 @@ class FirstEvent:
     """A command to copy. `meter` and `account` are what it names, None where there is none yet."""
 
     command: str
-    has_key: bool
     meter: Meter | None
     account: Account | None
 
@@ -31,7 +30,7 @@ def first_event(viewer: Viewer, account: Account | None, site_url: str, key: str
         subject.key if subject else "your-account-key",
         data_of(meter) if meter else {"quantity": 1},
     )
-    return FirstEvent(as_curl(site_url + ENDPOINT, key or NO_KEY, event), bool(key), meter, subject)
+    return FirstEvent(as_curl(site_url + ENDPOINT, key or NO_KEY, event), meter, subject)
 
 
 def sample_of(meter: Meter, subject: str) -> str:

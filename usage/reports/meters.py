@@ -9,12 +9,12 @@ from consumption_cs.lib.tenancy import Viewer
 from usage.models import Meter, Price, UsageDay
 
 RECENT = timedelta(days=30)
-_WORDS = {
-    Meter.Aggregation.SUM: "Sum of",
-    Meter.Aggregation.COUNT: "Number of events",
-    Meter.Aggregation.MAX: "Greatest",
-    Meter.Aggregation.LATEST: "Latest",
-    Meter.Aggregation.UNIQUE: "Different values of",
+_WORDS: dict[str, str] = {
+    "sum": "Sum of",
+    "count": "Number of events",
+    "max": "Greatest",
+    "latest": "Latest",
+    "unique": "Different values of",
 }
 
 

@@ -38,7 +38,7 @@ def prices(request: HttpRequest) -> HttpResponse:
     with_past = request.GET.get("show") != "now"
     today = today_of(_organization(viewer), timezone.now())
     found = price_list(viewer, today, words, with_past=with_past)
-    flat = [(one, line) for one in found for line in one.lines or [None]]
+    flat = [(one, line) for one in found for line in (*one.lines,) or (None,)]
     page = Paginator(flat, LINES_SHOWN).get_page(request.GET.get("page"))
     context = {
         "page": page,
