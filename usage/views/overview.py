@@ -48,6 +48,7 @@ def account_overview(request: HttpRequest, account_id: object) -> HttpResponse:
         **choose_period(seen.month, seen.first_day),
         "may_see_events": can(viewer, "event.view"),
         "may_make_keys": can(viewer, "key.manage"),
+        "may_edit_account": can(viewer, "account.edit"),
     }
     return render(request, "usage/overview.html", context)
 
