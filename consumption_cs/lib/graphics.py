@@ -68,6 +68,8 @@ class HeroBar:
     ticks: tuple[str, ...]
     projected_anchor: str
     used_anchor: str
+    total_anchor: str
+    is_crowded: bool  # the words of used and total would run into each other
 
 
 def hero_bar(
@@ -82,6 +84,7 @@ def hero_bar(
     """Scale amounts of one currency to one bar; the scale leaves 8% of room beyond the total or the projection."""
     top = max(float(amount) for amount in (used, projected, total, high) if amount is not None)
     scale = (top * 1.08 if total else top * 1.02) or 1.0
+    gap = 1.0 if total is None else abs(float(total) - float(used)) / scale
 
     def at(amount: Number | None) -> str | None:
         return None if amount is None else _percent(float(amount) / scale)
@@ -95,6 +98,8 @@ def hero_bar(
         ticks=tuple(_percent(float(tick) / scale) for tick in ticks),
         projected_anchor="end" if projected is not None and float(projected) / scale > 0.3 else "start",
         used_anchor="end" if float(used) / scale > 0.3 else "start",
+        total_anchor="start" if total is not None and float(total) / scale < 0.6 else "end",
+        is_crowded=gap < 0.3,
     )
 
 
