@@ -163,7 +163,8 @@ def days_before(moment: datetime, days: int) -> datetime:
 def usage_sum(account: Account, meter: Meter, hour: datetime, quantity: str = "1", **fields: Any) -> dict[str, Any]:
     """Return what a batch adds to one hour, as the ingest writes it; for the local day give `d`."""
     at = (hour + timedelta(minutes=30)).isoformat()
-    made: dict[str, Any] = {"a": str(account.pk), "m": str(meter.pk), "w": None, "g": "", "h": hour.isoformat(), "q": quantity}
+    made: dict[str, Any] = {"a": str(account.pk), "m": str(meter.pk), "w": None, "g": "", "h": hour.isoformat()}
+    made["q"] = quantity
     made |= {"d": hour.date().isoformat(), "n": 1, "f": 1, "s": 1, "o": "0", "l": at}
     if meter.aggregation == Meter.Aggregation.LATEST:
         made["lt"] = fields.get("l", at)
