@@ -108,6 +108,7 @@ def test_quarantined_events_say_why_and_what_to_do(account: Account, staff: Clie
     assert "No account has this key: <code>nobody</code>" in body
     assert "No meter reads this type: <code>tokens</code>" in body
     assert "/meters/new/?event_type=tokens" in body
+    assert "/accounts/new/?key=nobody" in body
     assert "ready to replay" not in body
 
 

@@ -93,6 +93,11 @@ def test_one_bad_row_keeps_everything_out_and_every_error_names_its_line(
     assert stored(organization) == 0
 
 
+def test_a_row_with_an_error_is_shown_in_a_file_without_optional_columns(admin: Client) -> None:
+    body = upload(admin, "meter,unit_price,effective_on\nnope,1,2026-01-01\n").content.decode()
+    assert "1 of 1 row cannot be imported" in body
+
+
 def test_importing_the_same_file_again_changes_nothing(organization: Organization, admin: Client) -> None:
     admin.post("/prices/import/", {"content": GOOD})
     assert "Everything in this file is there already" in upload(admin, GOOD).content.decode()

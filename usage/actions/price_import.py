@@ -28,6 +28,11 @@ class ImportLine:
     new: NewPrice | None = None
     is_there: bool = False
 
+    @property
+    def currency(self) -> str:
+        """The currency that the row means, or as far as it says."""
+        return self.new.currency if self.new else self.cells.get("currency", "")
+
 
 @dataclass(frozen=True, slots=True)
 class PriceImport:
