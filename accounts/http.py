@@ -7,6 +7,8 @@ from rest_framework.request import Request
 from accounts.models import Account
 from consumption_cs.lib.tenancy import Viewer
 
+SESSION_KEY = "membership"  # in the session: the membership that the visitor last switched to
+
 
 def viewer_of(request: HttpRequest | Request) -> Viewer:
     """Return the viewer that ViewerMiddleware or the API key put on the request."""

@@ -12,10 +12,10 @@ from django.utils import timezone
 from django.utils.cache import patch_cache_control
 
 from accounts.actions.audit import from_address
+from accounts.http import SESSION_KEY
 from accounts.models import Membership, User
 from consumption_cs.lib.tenancy import Viewer, enter, leave, present
 
-SESSION_KEY = "membership"
 # These authenticate by key or not at all, and open their own transaction.
 _WITHOUT_SESSION = ("/api/v1/events", "/compat/", "/static/", "/healthz", "/readyz")
 _SEEN_EVERY = timedelta(minutes=5)

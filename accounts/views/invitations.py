@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.actions.people import Refused, accept, find_invitation, refusal
 from accounts.forms import NewPersonForm
-from accounts.middleware import SESSION_KEY
+from accounts.http import SESSION_KEY
 from accounts.models import Invitation, User
 from consumption_cs.lib.tenancy import leave
 
