@@ -13,7 +13,7 @@ from accounts.models import Account, Scope, User
 from accounts.reports import roles_of
 
 DAY = 24
-TERMS = [("", "It does not"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year")]
+TERMS = [("0", "It does not"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year")]
 OVERLAPS = [
     ("0", "Stops at once"),
     ("1", "Works for 1 more hour"),
@@ -66,7 +66,7 @@ class KeyForm(forms.Form):
         initial=[Scope.EVENTS_WRITE.value],
         error_messages={"required": "Choose what the key may do."},
     )
-    term = forms.ChoiceField(label="It ends", choices=TERMS, required=False)
+    term = forms.ChoiceField(label="It ends", choices=TERMS)
 
     def __init__(self, *args: Any, account: Account | None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -78,8 +78,8 @@ class KeyForm(forms.Form):
 
     def expires_at(self, now: datetime) -> datetime | None:
         """Return when the key ends; None if it does not."""
-        days = self.cleaned_data["term"]
-        return now + timedelta(days=int(days)) if days else None
+        days = int(self.cleaned_data["term"])
+        return now + timedelta(days=days) if days else None
 
 
 class RotateForm(forms.Form):

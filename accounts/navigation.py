@@ -32,7 +32,7 @@ STAFF = (
     Place("Settings", "accounts:settings", "settings", "organization.edit"),
 )
 ACCOUNT = (
-    Place("Overview", "usage:overview", "chart", "usage.view"),
+    Place("Overview", "usage:overview", "chart", "money.view"),
     Place("Workflows", "usage:workflows", "layers", "workflow.view"),
     Place("Events", "usage:account_events", "activity", "event.view"),
     Place("Members", "accounts:account_members", "users", "member.view"),

@@ -126,9 +126,11 @@ def _account_in_url(viewer: Viewer, kwargs: dict[str, Any]) -> Account | None:
 
 
 class HasCapability(BasePermission):
-    """API views name `capability`; a key additionally needs the scope `read` (checked at authentication)."""
+    """API views name `capability`, and `staff_only` as in `requires`; a key also needs the scope `read`."""
 
     def has_permission(self, request: Request, view: object) -> bool:
         viewer: Viewer | None = getattr(request, "viewer", None) or getattr(request._request, "viewer", None)
         capability: str | None = getattr(view, "capability", None)
-        return viewer is not None and capability is not None and can(viewer, capability)
+        if viewer is None or capability is None or (viewer.is_portal and getattr(view, "staff_only", False)):
+            return False
+        return can(viewer, capability)

@@ -5,7 +5,6 @@ exist, and, for customers, with those of their vendor's other customer. A route 
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,12 +14,12 @@ from django.apps import apps
 from django.db import ProgrammingError, connection, transaction
 from django.http import HttpResponse
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
 from accounts.models import PORTAL_ROLES, STAFF_ROLES
 from consumption_cs.lib.tenancy import Viewer, enter, leave
 from tests.factories import signed_in
+from tests.routes import ROUTES
 from tests.world import World, make_world
 from usage.models import Meter
 
@@ -28,42 +27,10 @@ pytestmark = pytest.mark.django_db
 
 ACTORS = ["stranger", "key", "account key", *STAFF_ROLES, *PORTAL_ROLES]
 WRITES = ("post", "put", "patch", "delete")
-# Routes of libraries that take no id of ours, or only a secret that an e-mail carries.
-NAMESPACES_OF_OTHERS = ("account_", "mfa_", "socialaccount_", "usersessions_")
 # The names under which forms and filters take an id; every one is tried on every route.
 FIELDS = ("account", "account_id", "workflow", "meter", "price", "member", "key", "invitation", "membership", "csm")
 
 
-@dataclass(frozen=True)
-class Route:
-    """A URL of the project, its name with namespace and the arguments in it."""
-
-    name: str
-    arguments: tuple[str, ...]
-
-    def url(self, ids: dict[str, Any]) -> str:
-        return reverse(self.name, kwargs={name: self._value(name, ids) for name in self.arguments})
-
-    def _value(self, name: str, ids: dict[str, Any]) -> Any:
-        """An organization's own keys and members have the same argument names as an account's."""
-        of_staff = {"member_id": "staff_member_id", "key_id": "organization_key_id"}
-        of_staff |= {"invitation_id": "staff_invitation_id"}
-        if "account_id" not in self.arguments:
-            name = of_staff.get(name, name)
-        assert name in ids, f"{self.name} takes {name}: add it to World.ids"
-        return ids[name]
-
-
-def _routes(patterns: list[Any], namespace: str = "") -> Iterator[Route]:
-    for pattern in patterns:
-        if isinstance(pattern, URLResolver):
-            inner = f"{namespace}{pattern.namespace}:" if pattern.namespace else namespace
-            yield from _routes(pattern.url_patterns, inner)
-        elif isinstance(pattern, URLPattern) and pattern.name:
-            yield Route(f"{namespace}{pattern.name}", tuple(pattern.pattern.converters))
-
-
-ROUTES = [route for route in _routes(get_resolver().url_patterns) if not route.name.startswith(NAMESPACES_OF_OTHERS)]
 NAMING = [route for route in ROUTES if route.arguments]
 
 

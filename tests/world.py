@@ -70,6 +70,7 @@ class World:
             "staff_member_id": self.staff[Role.ANALYST].pk,
             "invitation_id": own.invitation.pk,
             "staff_invitation_id": self.invitation.pk,
+            "token": f"{self.canary}-no-invitation",  # a link is a right by itself: tests/accounts/test_invitations.py
             "key_id": own.key.pk,
             "organization_key_id": self.key.pk,
             "meter_id": self.meter.pk,

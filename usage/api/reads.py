@@ -10,7 +10,7 @@ from django.http import Http404
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import PermissionDenied, ValidationError
+from rest_framework.exceptions import ValidationError
 from rest_framework.generics import ListAPIView, RetrieveAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -152,12 +152,11 @@ class QuarantinedEventListView(ListAPIView):
     """Events that wait for their account or meter."""
 
     capability = "event.view"
+    staff_only = True  # they belong to no account yet
     serializer_class = QuarantinedEventSerializer
 
     def get_queryset(self) -> QuerySet[Any]:
         viewer = viewer_of(self.request)
-        if viewer.is_portal:
-            raise PermissionDenied("Quarantined events belong to no account yet.")
         names = {"event_id": "id", "source": "source", "type": "type", "subject": "subject"}
         return (
             event_log.waiting(viewer)

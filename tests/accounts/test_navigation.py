@@ -1,0 +1,43 @@
+"""The tabs say where one can go, and nothing else."""
+
+import pytest
+from django.urls import resolve, reverse
+
+from accounts.models import PORTAL_ROLES, STAFF_ROLES, Role
+from accounts.navigation import ACCOUNT, STAFF, account_places, staff_places
+from accounts.permissions import CAPABILITIES
+from consumption_cs.lib.ids import uuid7
+from consumption_cs.lib.tenancy import Viewer
+
+ORGANIZATION_ID, ACCOUNT_ID = uuid7(), uuid7()
+
+
+def _labels(role: str, path: str = "/") -> list[str]:
+    if role in PORTAL_ROLES:
+        return [tab["label"] for tab in account_places(Viewer(ORGANIZATION_ID, ACCOUNT_ID, role), ACCOUNT_ID, path)]
+    return [tab["label"] for tab in staff_places(Viewer(ORGANIZATION_ID, None, role), path)]
+
+
+def test_every_tab_leads_to_a_page_that_asks_for_the_same_right() -> None:
+    for places, arguments in ((STAFF, []), (ACCOUNT, [ACCOUNT_ID])):
+        for place in places:
+            view = resolve(reverse(place.name, args=arguments)).func
+            assert getattr(view, "capability", None) == place.capability, place.name
+
+
+@pytest.mark.parametrize("role", [*STAFF_ROLES, *PORTAL_ROLES])
+def test_a_role_gets_the_tabs_it_may_open(role: str) -> None:
+    places = ACCOUNT if role in PORTAL_ROLES else STAFF
+    assert _labels(role) == [place.label for place in places if place.capability in CAPABILITIES[role]]
+
+
+def test_a_viewer_of_a_customer_sees_numbers_alone() -> None:
+    assert _labels(Role.PORTAL_VIEWER) == ["Overview", "Workflows"]
+
+
+def test_one_tab_is_current_the_one_whose_page_is_open() -> None:
+    viewer = Viewer(ORGANIZATION_ID, None, Role.ADMIN)
+    path = reverse("usage:workflows", args=[ACCOUNT_ID])
+    inside = [tab["label"] for tab in account_places(viewer, ACCOUNT_ID, path) if tab["current"]]
+    assert inside == ["Workflows"]
+    assert [tab["label"] for tab in staff_places(viewer, path) if tab["current"]] == ["Accounts"]
