@@ -18,8 +18,8 @@ from usage.forms import AccountForm
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires("account.edit")
 def account_new(request: HttpRequest) -> HttpResponse:
-    """Add a customer."""
-    return _edit(request, Account(), is_locked=False)
+    """Add a customer; `key` in the address fills that field, for events that wait for it."""
+    return _edit(request, Account(key=request.GET.get("key", "")[:200]), is_locked=False)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -36,7 +36,7 @@ def _edit(request: HttpRequest, account: Account, *, is_locked: bool) -> HttpRes
     is_new, name = account._state.adding, account.name
     data = request.POST if request.method == "POST" else None
     # A copy, because a form writes into its instance even when it is not valid, and the frame shows the account.
-    instance = Account() if is_new else Account.objects.visible_to(viewer).get(pk=account.pk)
+    instance = Account(key=account.key) if is_new else Account.objects.visible_to(viewer).get(pk=account.pk)
     form = AccountForm(data, instance=instance, viewer=viewer, organization=organization, is_locked=is_locked)
     if data is not None and form.is_valid():
         try:
