@@ -9,8 +9,6 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.http import SESSION_KEY
 
-from accounts.http import SESSION_KEY
-
 
 @require_safe
 @login_required
