@@ -33,7 +33,7 @@ class TimeZoneField(forms.ChoiceField):
     def offer(self, name: str) -> None:
         """Add the zone that is stored now."""
         if name and name not in _zones():
-            self.choices = [(name, name), *self.choices]
+            self.choices = [(name, name), *((zone, zone.replace("_", " ")) for zone in _zones())]
 
 
 class OrganizationForm(forms.ModelForm):

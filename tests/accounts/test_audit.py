@@ -100,7 +100,7 @@ def test_no_cell_of_the_download_is_a_formula(organization: Organization, accoun
     evil = '=HYPERLINK("https://evil.example","x")'
     row(organization, account, actor_name="@SUM(1)", target_name=evil, details={"name": {"from": "-1+1", "to": evil}})
     header, line = rows_of(admin)
-    assert header == ["time", "person", "action", "on", "name", "id", "account", "details"]
+    assert header == ["time", "person", "action", "on", "name", "id", "account", "details", "address"]
     assert line[1] == "'@SUM(1)"
     assert line[4] == f"'{evil}"
     assert line[6] == "north"
@@ -123,8 +123,9 @@ def test_an_owner_reads_the_rows_of_the_own_account_alone(organization: Organiza
     row(organization, action="account.changed", target_type="account", target_id=str(account.pk), target_name="notes")
     owner = signed_in(make_member(account))
     url = f"/accounts/{account.pk}/audit/"
-    names = [line[4] for line in rows_of(owner, f"{url}audit.csv")[1:]]
-    assert names == ["ours"]
+    header, *lines = rows_of(owner, f"{url}audit.csv")
+    assert [line[4] for line in lines] == ["ours"]
+    assert "address" not in header, "where the vendor's people sit is theirs"
     body = page(owner, url)
     assert "of-contoso" not in body
     assert "of-the-vendor" not in body

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -46,8 +47,8 @@ def admin(organization: Organization) -> Client:
     return signed_in(make_member(organization))
 
 
-def save(client: Client, logo: bytes | None = None, **changes: str) -> HttpResponse:
-    data: dict[str, object] = FILLED | changes
+def save(client: Client, logo: Any = None, **changes: str) -> HttpResponse:
+    data: dict[str, Any] = {**FILLED, **changes}
     if logo is not None:
         data["logo_file"] = SimpleUploadedFile("logo.png", logo, content_type="image/png")
     return client.post("/settings/", data)  # type: ignore[return-value]

@@ -50,7 +50,7 @@ def upload(client: Client, content: str | bytes) -> HttpResponse:
     return client.post(URL, {"file": SimpleUploadedFile("accounts.csv", data)})  # type: ignore[return-value]
 
 
-def body(response: HttpResponse) -> str:
+def body(response: Any) -> str:
     return unescape(" ".join(response.content.decode().split()))
 
 

@@ -33,7 +33,7 @@ class AccountForm(forms.ModelForm):
             "field_cto",
         ]
         labels = {
-            "tier": "Service",
+            "tier": "Service tier",
             "contract_starts_on": "Contract starts",
             "contract_ends_on": "Contract ends",
             "csm": "CSM",
@@ -46,7 +46,7 @@ class AccountForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         self.viewer = viewer
         if self.instance._state.adding:
-            self.initial |= {"currency": organization.currency, "timezone": organization.timezone}
+            self.initial.update(currency=organization.currency, timezone=organization.timezone)
         for name in ("contract_starts_on", "contract_ends_on"):
             self.fields[name].widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
         for name in ("csm", "field_cto"):
