@@ -59,6 +59,8 @@ def _finding(seen: Overview) -> str:
     trend, currency = seen.trend, seen.account.currency
     if not seen.total.events:
         return f"No usage in {month_name(seen.month)}"
+    if not seen.total.spend and not seen.total.unpriced:
+        return f"Nothing was billed in {month_name(seen.month)}"
     spike = trend.spike
     if spike and seen.month.first <= spike.day < seen.month.end:
         words = {"rising": "Daily spend is rising", "falling": "Daily spend is falling"}

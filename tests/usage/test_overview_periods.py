@@ -129,3 +129,26 @@ def test_late_numbers_say_so_and_keep_their_last_values() -> None:
     text = get(account)
     assert "Numbers are late" in text
     assert "$4,711" in text
+
+
+@pytest.mark.django_db
+def test_usage_that_cost_nothing_because_all_failed_is_said_in_words() -> None:
+    account = make_account()
+    meter, workflow = make_meter(account.organization), make_workflow(account)
+    for day in (2, 3):
+        make_usage_day(
+            account, meter, date(2026, 11, day), workflow, spend=Decimal(0), successes=0, outcomes=Decimal(0)
+        )
+    seen = see(account)
+    said = "".join(part.text for part in words.headline(seen, "You"))
+    assert said == "You sent 20 events so far in November; none of them cost anything."
+    assert words.lead(seen) == "All 20 finished runs failed."
+    assert words.status(seen) == ("Every run failed", "bad")
+    assert daily_spend(seen, "").headline == "Nothing was billed in November"
+
+
+@pytest.mark.django_db
+def test_a_line_through_days_before_the_first_usage_says_so() -> None:
+    account = make_account()
+    use(account, date(2026, 11, 14), 8, "10")
+    assert "before usage began on Nov 14" in words.lead(see(account))

@@ -80,6 +80,10 @@ def headline(seen: Overview, who: str) -> list[Words]:
     if seen.total.spend is None:
         events = Words(counted(seen.total.events, "event"), strong=True)
         return [Words(f"{who} sent "), events, Words(f" in {month_name(month)}; they have no price yet.")]
+    if not seen.total.spend:
+        events = Words(counted(seen.total.events, "event"), strong=True)
+        so_far = " so far" if month.is_running else ""
+        return [Words(f"{who} sent "), events, Words(f"{so_far} in {month_name(month)}; none of them cost anything.")]
     if not month.is_running:
         return [Words(f"{who} used "), spent, Words(f" in {month_name(month)}.")]
     start = [Words(f"{who} used "), spent, Words(f" so far in {month_name(month)}")]
@@ -91,18 +95,30 @@ def headline(seen: Overview, who: str) -> list[Words]:
 
 def lead(seen: Overview) -> str:
     """What the headline rests on, and what is different from the month before."""
-    sentences = [sentence for sentence in (_against_before(seen), _pace(seen), _usual(seen)) if sentence]
+    sentences = [
+        sentence for sentence in (_against_before(seen), _pace(seen), _failures(seen), _usual(seen)) if sentence
+    ]
     return " ".join(sentences)
 
 
 def _pace(seen: Overview) -> str:
-    if not seen.month.is_running or seen.total.events == 0:
+    if not seen.month.is_running or not seen.total.spend:
         return ""
     if seen.projection is None:
         return "The pace is known once the first day of the month is over."
-    return (
-        f"The pace is a straight line through the {counted(seen.month.closed, 'day')} that are over, not a forecast."
-    )
+    days = counted(seen.month.closed, "day")
+    if seen.first_day is not None and seen.first_day > seen.month.first:
+        began = f"the line counts the days before usage began on {short_date(seen.first_day)} too"
+        return f"The pace is a straight line through the {days} that are over, not a forecast; {began}."
+    return f"The pace is a straight line through the {days} that are over, not a forecast."
+
+
+def _failures(seen: Overview) -> str:
+    """Said when nothing worked at all: the one thing that somebody has to look at."""
+    finished = seen.total.finished
+    if not finished or seen.total.successes:
+        return ""
+    return "The one finished run failed." if finished == 1 else f"All {quantity_text(finished)} finished runs failed."
 
 
 def _against_before(seen: Overview) -> str:
@@ -131,6 +147,8 @@ def status(seen: Overview) -> tuple[str, str]:
     """Return the words and tone of the status light. Without a budget nothing is "on track": none is claimed."""
     if seen.total.unpriced:
         return "Prices missing", "warn"
+    if seen.total.finished and not seen.total.successes:
+        return "Every run failed", "bad"
     if seen.month.closed == seen.month.length and not isinstance(seen.month, LastDays):
         return "Month closed", ""
     if seen.change is None or seen.month.closed < 3:
@@ -157,6 +175,8 @@ def _projection(seen: Overview) -> Fact:
     label = f"Straight projection, {short_date(month.last)}"
     if seen.projection is None:
         return Fact(label, "needs one full day", none=True)
+    if not seen.projection:
+        return Fact(label, "nothing to project", none=True)
     note = ""
     if seen.whole_before.spend:
         note = f"{month_name(month.before)} was {whole(seen.whole_before.spend, currency)}"
