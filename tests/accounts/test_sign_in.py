@@ -77,11 +77,12 @@ def test_an_unknown_address_gets_the_same_answer_and_costs_the_same_work(
     email = make_member(make_organization()).user.email
     hashed: list[str] = []
     original = PBKDF2PasswordHasher.encode
-    monkeypatch.setattr(
-        PBKDF2PasswordHasher,
-        "encode",
-        lambda self, password, *rest, **named: hashed.append(password) or original(self, password, *rest, **named),
-    )
+
+    def encode(hasher: PBKDF2PasswordHasher, password: str, *rest: Any, **named: Any) -> str:
+        hashed.append(password)
+        return original(hasher, password, *rest, **named)
+
+    monkeypatch.setattr(PBKDF2PasswordHasher, "encode", encode)
     bodies = []
     for address in (email, "nobody@example.com"):
         hashed.clear()
