@@ -3,10 +3,12 @@
 import json
 from datetime import date, timedelta
 from decimal import Decimal
+from io import StringIO
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.core.management import call_command
 from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
@@ -305,6 +307,10 @@ def test_only_reading_is_offered(account: Account, reader: Reader) -> None:
         for method in ("post", "put", "patch", "delete"):
             response = getattr(Client(), method)(f"/api/v1/{path}", headers=headers)
             assert_problem(response, 405)
+
+
+def test_the_schema_is_valid_and_complete_without_a_warning() -> None:
+    call_command("spectacular", "--validate", "--fail-on-warn", stdout=StringIO())
 
 
 def test_every_route_is_in_the_schema(reader: Reader) -> None:

@@ -23,6 +23,7 @@ from accounts.pagination import CursorPagination
 from consumption_cs.lib.periods import DAY, day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer
 from usage.actions.quarantine import replay
+from usage.api.read_schema import ReadSchema
 from usage.api.serializers import (
     AccountSerializer,
     EventPageSerializer,
@@ -48,6 +49,7 @@ _AMOUNTS = ("spend", "outcomes", "quantity")
 class AccountListView(ListAPIView):
     """The accounts that the key may see."""
 
+    schema = ReadSchema()
     capability = "account.list"
     serializer_class = AccountSerializer
 
@@ -58,6 +60,7 @@ class AccountListView(ListAPIView):
 class AccountView(RetrieveAPIView):
     """One account."""
 
+    schema = ReadSchema()
     capability = "usage.view"
     serializer_class = AccountSerializer
 
@@ -68,6 +71,7 @@ class AccountView(RetrieveAPIView):
 class UsageView(APIView):
     """What an account used on its local days, and what it cost at its contract rate."""
 
+    schema = ReadSchema()
     capability = "money.view"
 
     @extend_schema(
@@ -104,6 +108,7 @@ class UsageView(APIView):
 class WorkflowListView(ListAPIView):
     """An account's workflows."""
 
+    schema = ReadSchema()
     capability = "workflow.view"
     serializer_class = WorkflowSerializer
 
@@ -116,6 +121,7 @@ class WorkflowListView(ListAPIView):
 class MeterListView(ListAPIView):
     """The organization's meters."""
 
+    schema = ReadSchema()
     capability = "meter.view"
     serializer_class = MeterSerializer
 
@@ -126,6 +132,7 @@ class MeterListView(ListAPIView):
 class EventLogView(APIView):
     """Accepted events, newest first by when they happened."""
 
+    schema = ReadSchema()
     capability = "event.view"
 
     @extend_schema(
@@ -151,6 +158,7 @@ class EventLogView(APIView):
 class QuarantinedEventListView(ListAPIView):
     """Events that wait for their account or meter."""
 
+    schema = ReadSchema()
     capability = "event.view"
     staff_only = True  # they belong to no account yet
     serializer_class = QuarantinedEventSerializer
@@ -168,6 +176,7 @@ class QuarantinedEventListView(ListAPIView):
 class ReplayView(APIView):
     """Count quarantined events whose account and meter exist by now, each once."""
 
+    schema = ReadSchema()
     capability = "event.replay"
 
     @extend_schema(request=ReplaySerializer, responses=ReplayedSerializer)
