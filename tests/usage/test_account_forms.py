@@ -2,9 +2,11 @@
 
 from datetime import date
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import Account, AuditEvent, Organization, Role
 from consumption_cs.lib.tenancy import enter
@@ -18,7 +20,7 @@ from tests.factories import (
     signed_in,
     staff_of,
 )
-from usage.models import IngestBatch
+from usage.models import IngestBatch, QuarantinedEvent
 
 pytestmark = pytest.mark.django_db
 
@@ -72,6 +74,20 @@ def test_a_new_account_is_stored_audited_and_shown(organization: Organization, a
     (act,) = acts(organization)
     assert (act.action, act.target_id, act.actor_name) == ("account.created", str(account.pk), "Ada Okafor")
     assert act.details["segment"] == "Enterprise"
+
+
+def test_events_that_waited_for_the_key_are_pointed_out(organization: Organization, admin: Client) -> None:
+    enter(staff_of(organization))
+    QuarantinedEvent.objects.create(
+        organization=organization,
+        key=uuid4(),
+        digest=1,
+        reason="unknown_subject",
+        payload={"subject": "north"},
+        occurred_at=timezone.now(),
+    )
+    response = admin.post("/accounts/new/", filled(), follow=True)
+    assert "Events that name “north” wait in quarantine" in body(response)
 
 
 @pytest.mark.parametrize(

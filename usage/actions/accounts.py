@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Func, JSONField, QuerySet
 
 from accounts.actions.audit import audit
 from accounts.models import Account, User
@@ -31,9 +31,18 @@ def with_usage(viewer: Viewer, accounts: Iterable[UUID]) -> set[UUID]:
     for model in (AccountDay, TouchedDay):
         rows = model.objects.visible_to(viewer).filter(account__in=wanted)
         found |= set(rows.values_list("account_id", flat=True).distinct())
-    waiting = IngestBatch.objects.visible_to(viewer).filter(rolled_at=None).values_list("sums", flat=True)
-    named = {one.get("a") for sums in waiting[:1000] for one in sums}
+    waiting = IngestBatch.objects.visible_to(viewer).filter(rolled_at=None)
+    named = set(waiting.values_list(_AccountsIn("sums"), flat=True).distinct())
     return found | {account for account in wanted if str(account) in named}
+
+
+class _AccountsIn(Func):
+    """The account of each sum that a batch waits to add, one row each."""
+
+    function = "jsonb_path_query"
+    template = "%(function)s(%(expressions)s, '$[*].a')"
+    output_field = JSONField()
+    set_returning = True
 
 
 def has_usage(viewer: Viewer, account: Account) -> bool:

@@ -13,6 +13,7 @@ from accounts.models import Account, Organization
 from accounts.permissions import can, requires
 from usage.actions.accounts import AccountTaken, has_usage, save_account
 from usage.forms import AccountForm
+from usage.reports.event_log import waiting
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -45,6 +46,8 @@ def _edit(request: HttpRequest, account: Account, *, is_locked: bool) -> HttpRes
             form.add_error("key", str(taken))
         else:
             messages.success(request, f"{saved.name} is {'added' if is_new else 'saved'}.")
+            if waiting(viewer, saved).exists():
+                messages.info(request, f"Events that name “{saved.key}” wait in quarantine: replay them under Events.")
             return redirect("usage:overview", saved.pk)
     context: dict[str, Any] = {
         "form": form,
