@@ -6,7 +6,7 @@ they move on. The statements here are the only ones that write events.
 
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
-from io import StringIO
+from io import BytesIO
 from typing import Any
 from uuid import UUID
 from weakref import WeakSet
@@ -145,7 +145,7 @@ def _stage_many(cursor: CursorWrapper, staged: list[Staged]) -> str:
         transaction.on_commit(lambda: _staged_on.add(raw))
     if len(connection.atomic_blocks) > 1:  # only tests: no commit has emptied it since the last request
         cursor.execute("DELETE FROM ingest_stage")
-    cursor.copy_expert(_COPY, StringIO("".join([_line(one) for one in staged])), _CHUNK)
+    cursor.copy_expert(_COPY, BytesIO("".join([_line(one) for one in staged]).encode()), _CHUNK)
     return ""
 
 
