@@ -121,7 +121,7 @@ def balanced(weight: Floats, source: np.ndarray[Any, Any]) -> Floats:
     for name in np.unique(source):
         rows = source == name
         out[rows] /= np.sqrt(max(out[rows].sum(), 1e-9))
-    return out / out.mean()
+    return np.asarray(out / out.mean())
 
 
 def fit_table(origins: Origins, keep: Flags, weight: Floats) -> Table:
@@ -188,7 +188,7 @@ def weighted_quantiles(values: Floats, weight: Floats) -> Floats:
     known = ~np.isnan(values) & (weight > 0)
     order = np.argsort(values[known])
     share = np.cumsum(weight[known][order])
-    return np.interp(QUANTILES * share[-1], share, values[known][order])
+    return np.asarray(np.interp(QUANTILES * share[-1], share, values[known][order]))
 
 
 def forecast_origins(origins: Origins, fitted: Constants) -> Floats:

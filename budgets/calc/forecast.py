@@ -71,7 +71,8 @@ def _forecast_block(history: Floats, horizon: int, fitted: Constants) -> Floats:
         if len(rows):
             these = windows if len(rows) == windows.n else UsageWindows(history[rows])
             found = mature_forecast(these, horizon, fitted) if old else young_forecast(these, horizon, fitted)
-            out[:, rows] = found * these.unit[:, None]
+            used = these.total[:, -1] > 0  # who has used nothing lately gets zeros, not what keeps logs finite
+            out[:, rows] = found * np.where(used, these.unit, 0.0)[:, None]
     # Rounding must not break the promise to callers.
     return np.maximum.accumulate(np.maximum.accumulate(out, axis=2), axis=0)
 
@@ -121,7 +122,7 @@ def interpolate(knots: Floats | np.ndarray[Any, Any], values: Floats, horizon: i
     x, places = np.log(np.arange(1, horizon + 1)), np.log(knots)
     left = np.clip(np.searchsorted(places, x) - 1, 0, len(knots) - 2)
     part = np.clip((x - places[left]) / (places[left + 1] - places[left]), 0.0, 1.0)
-    return values[..., left] * (1 - part) + values[..., left + 1] * part
+    return np.asarray(values[..., left] * (1 - part) + values[..., left + 1] * part)
 
 
 @lru_cache(maxsize=1)

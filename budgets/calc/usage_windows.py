@@ -30,7 +30,7 @@ class UsageWindows:
         self.n, self.days = values.shape
         self.unit = _usual(values, self.length)
         self.values = values / self.unit[:, None]
-        self.total = np.zeros((self.n, self.days + 1))
+        self.total: Floats = np.zeros((self.n, self.days + 1))
         np.cumsum(self.values, axis=1, out=self.total[:, 1:])
 
     def sum(self, width: int, ago: int = 0) -> Floats:
@@ -44,7 +44,7 @@ class UsageWindows:
 
     def recent_mean(self, width: int) -> Floats:
         """Usage per day of the last `width` days, or of the whole of a shorter history, [n]."""
-        return self.sum(width) / np.clip(self.length, 1, width)
+        return np.asarray(self.sum(width) / np.clip(self.length, 1, width))
 
     def decayed_mean(self, half_life: int) -> Floats:
         """Exponentially weighted usage per day [n]; `half_life` in days."""

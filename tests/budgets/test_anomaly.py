@@ -1,0 +1,101 @@
+"""The detector looks only back, finds what stands out, and lets steady usage alone."""
+
+import numpy as np
+import pytest
+
+from budgets.calc.anomaly import detect_spikes, onsets
+from budgets.calc.seasonal import WARM_UP, WEEK, Floats
+
+HOURS = 70 * 24
+MOMENT = 60 * 24 + 11
+
+
+def busy_days(hours: int = HOURS, seed: int = 1) -> Floats:
+    """Usage per hour with nights, weekends and some noise, [hours]."""
+    t = np.arange(hours)
+    day = 1 + 0.8 * np.sin(2 * np.pi * (t % 24) / 24)
+    week = np.where(t // 24 % 7 < 5, 1.0, 0.5)
+    return 100 * day * week * np.random.default_rng(seed).gamma(100, 1 / 100, hours)
+
+
+@pytest.mark.parametrize("hours", [0, 1, 25, WEEK, 200, WARM_UP, WARM_UP + 1])
+def test_short_series_raise_nothing(hours: int) -> None:
+    for alarms in detect_spikes(np.ones(hours)):
+        assert alarms.shape == (hours,)
+        assert alarms.dtype == bool
+        assert not alarms.any()
+
+
+@pytest.mark.parametrize("level", [0.0, 5.0])
+def test_flat_usage_raises_nothing(level: float) -> None:
+    assert not any(alarms.any() for alarms in detect_spikes(np.full(2000, level)))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_steady_days_and_weeks_raise_nothing(seed: int) -> None:
+    overspend, silence = detect_spikes(busy_days(seed=seed))
+    assert len(onsets(overspend)) == 0
+    assert not silence.any()
+
+
+@pytest.mark.parametrize("cut", [WARM_UP + 5, MOMENT, MOMENT + 1, MOMENT + 30])
+def test_what_comes_later_changes_nothing(cut: int) -> None:
+    usage = busy_days()
+    usage[MOMENT : MOMENT + 48] *= 4
+    usage[MOMENT + 60 :] = 0.0
+    whole = detect_spikes(usage)
+    for part, all_ in zip(detect_spikes(usage[:cut]), whole, strict=True):
+        np.testing.assert_array_equal(part, all_[:cut])
+
+
+@pytest.mark.parametrize("factor", [3, 5, 20])
+def test_a_spike_is_found_within_two_hours(factor: float) -> None:
+    usage = busy_days()
+    usage[MOMENT : MOMENT + 3] *= factor
+    overspend, silence = detect_spikes(usage)
+    assert not overspend[:MOMENT].any()
+    assert overspend[MOMENT : MOMENT + 2].any()
+    assert not silence.any()
+
+
+def test_a_step_and_a_leak_are_found_in_days() -> None:
+    step, leak = busy_days(), busy_days()
+    step[MOMENT:] *= 1.5
+    leak[MOMENT:] *= 1 + 0.1 * np.arange(HOURS - MOMENT) / 24
+    assert detect_spikes(step)[0][MOMENT : MOMENT + 48].any()
+    assert detect_spikes(leak)[0][MOMENT : MOMENT + 168].any()
+
+
+def test_silence_is_found_within_hours_and_is_no_overspend() -> None:
+    usage = busy_days()
+    usage[MOMENT:] = 0.0
+    overspend, silence = detect_spikes(usage)
+    assert silence[MOMENT : MOMENT + 8].any()
+    assert not overspend.any()
+
+
+def test_an_account_that_rests_every_night_is_not_silent() -> None:
+    usage = busy_days()
+    usage[np.arange(HOURS) % 24 < 8] = 0.0
+    assert not detect_spikes(usage)[1].any()
+
+
+def test_the_unit_of_the_usage_does_not_matter() -> None:
+    usage = busy_days()
+    usage[MOMENT : MOMENT + 3] *= 3
+    for small, large in zip(detect_spikes(usage / 1000), detect_spikes(usage * 1000), strict=True):
+        np.testing.assert_array_equal(small, large)
+
+
+def test_an_alarm_notifies_once_until_a_day_without_one() -> None:
+    alarms = np.zeros(200, dtype=bool)
+    alarms[[0, 1, 5, 29, 54, 100]] = True
+    assert onsets(alarms).tolist() == [0, 54, 100]
+    assert len(onsets(np.zeros(10, dtype=bool))) == 0
+
+
+def test_the_usage_is_left_as_it_was() -> None:
+    usage = busy_days()
+    before = usage.copy()
+    detect_spikes(usage)
+    np.testing.assert_array_equal(usage, before)
