@@ -1,5 +1,6 @@
 """One's own name, time zone and sessions."""
 
+from allauth.core.ratelimit import consume_or_429
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
@@ -33,6 +34,9 @@ def profile(request: HttpRequest) -> HttpResponse:
 @login_required
 def sign_out_everywhere(request: HttpRequest) -> HttpResponse:
     """End all other sessions of the person, and keep this one."""
+    # Whoever found an open session must not learn the password by trying.
+    if refused := consume_or_429(request, action="reauthenticate", user=request.user):
+        return refused
     user = _user(request)
     form = PasswordForm(request.POST, user=user, prefix="out")
     if not form.is_valid():

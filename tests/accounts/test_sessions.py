@@ -63,6 +63,12 @@ def test_signing_out_everywhere_spares_only_this_session() -> None:
     assert not is_signed_in(elsewhere)
 
 
+def test_an_open_session_is_no_place_to_guess_the_password() -> None:
+    client = signed_in(make_member(make_organization()))
+    answers = [client.post("/profile/sign-out-everywhere/", {"out-password": "wrong"}).status_code for _ in range(12)]
+    assert answers == [422] * 10 + [429] * 2
+
+
 def test_a_role_counts_from_the_next_request() -> None:
     member = make_member(make_organization(), Role.ADMIN)
     client = signed_in(member)

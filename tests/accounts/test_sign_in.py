@@ -182,3 +182,14 @@ def test_secrets_of_the_second_step_are_not_readable_in_the_database() -> None:
     secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
     TOTP.activate(make_user(), secret)
     assert secret not in str(Authenticator.objects.values_list("data", flat=True)[0])
+
+
+def test_the_second_step_is_switched_on_after_typing_the_password_again() -> None:
+    member = make_member(make_organization())
+    client, page = signed_in(member), "/sign-in/2fa/totp/activate/"
+    asked = client.get(page)
+    assert asked["Location"].startswith("/sign-in/reauthenticate/")
+    assert client.post(asked["Location"], {"password": "wrong"}).status_code == 200
+    assert client.get(page).status_code == 302
+    assert client.post(asked["Location"], {"password": PASSWORD})["Location"] == page
+    assert client.get(page).status_code == 200
