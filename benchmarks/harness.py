@@ -62,6 +62,7 @@ class Stack:
                 [sys.executable, "manage.py", command, "--database", "owner", "--verbosity", "0"],
                 cwd=ROOT,
                 env=self.environment,
+                stdout=sys.stderr,
                 check=True,
                 timeout=MIGRATE_SECONDS,
             )
