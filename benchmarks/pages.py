@@ -126,8 +126,14 @@ def prepare() -> World:
     client = Client()
     client.force_login(member.user)
     cookie = f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"
-    ids = (str(row.pk) for row in (organization, meter, accounts[0], workflows[0]))
-    return World(*ids, cookie, staff_of(organization))
+    return World(
+        organization=str(organization.pk),
+        meter=str(meter.pk),
+        account=str(accounts[0].pk),
+        workflow=str(workflows[0].pk),
+        cookie=cookie,
+        viewer=staff_of(organization),
+    )
 
 
 class Maker:

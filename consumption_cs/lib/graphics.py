@@ -99,7 +99,7 @@ def hero_bar(
         projected_anchor="end" if projected is not None and float(projected) / scale > 0.3 else "start",
         used_anchor="end" if float(used) / scale > 0.3 else "start",
         total_anchor="start" if total is not None and float(total) / scale < 0.6 else "end",
-        is_crowded=gap < 0.3,
+        is_crowded=gap < 0.2,
     )
 
 
