@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.apps import apps
-from django.db import ProgrammingError, connection, transaction
+from django.db import ProgrammingError, connection
 from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
@@ -26,7 +26,7 @@ from usage.models import Meter
 pytestmark = pytest.mark.django_db
 
 ACTORS = ["stranger", "key", "account key", *STAFF_ROLES, *PORTAL_ROLES]
-WRITES = ("post", "put", "patch", "delete")
+WRITES = ("post", "delete")
 # The names under which forms and filters take an id; every one is tried on every route.
 FIELDS = ("account", "account_id", "workflow", "meter", "price", "member", "key", "invitation", "membership", "csm")
 
@@ -160,11 +160,10 @@ def test_foreign_ids_in_the_body_change_nothing_of_theirs(label: str, worlds: tu
     body = {name: str(ids.get(f"{name}_id", ids["account_id"])) for name in FIELDS}
     body |= {"csm": str(theirs.staff["csm"].user_id), "organization": str(theirs.organization.pk)}
     for route in ROUTES:
-        with transaction.atomic():  # what it changes of ours must not spoil the next route
-            response = actor.ask("post", route.url(ours.ids()), body)
-            assert response.status_code < 500, f"{label} {route.name}"
-            assert theirs.canary not in _everything(response), f"{label} {route.name} shows another organization"
-            actor = replace(actor, client=_actor(label, ours).client) if _signed_out(actor) else actor
+        response = actor.ask("post", route.url(ours.ids()), body)
+        assert response.status_code < 500, f"{label} {route.name}"
+        assert theirs.canary not in _everything(response), f"{label} {route.name} shows another organization"
+        actor = replace(actor, client=_actor(label, ours).client) if _signed_out(actor) else actor
     assert _fingerprint(theirs) == before
 
 
