@@ -51,7 +51,7 @@ def account_places(viewer: Viewer, account_id: UUID, path: str) -> list[dict[str
 
 
 def _tabs(viewer: Viewer, places: Iterable[Place], path: str, arguments: list[Any]) -> list[dict[str, Any]]:
-    tabs = []
+    tabs: list[dict[str, Any]] = []
     for place in places:
         try:
             url = reverse(place.name, args=arguments)

@@ -70,7 +70,7 @@ def _add(
         scopes=scopes,
         created_by_id=viewer.user_id,
         expires_at=expires_at,
-        replaces=replaces and replaces.pk,
+        replaces=replaces.pk if replaces else None,
     )
     term = expires_at and expires_at.isoformat(timespec="seconds")
     audit(viewer, "key.created", made, name, {"prefix": prefix, "scopes": scopes, "expires_at": term})

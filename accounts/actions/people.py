@@ -4,6 +4,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urljoin
+from uuid import UUID
 
 from allauth.account.models import EmailAddress
 from django.conf import settings
@@ -63,7 +64,7 @@ def invite(viewer: Viewer, account: Account | None, email: str, role: str, now: 
                 email=email,
                 role=role,
                 token_hash=hash_secret(token),
-                invited_by_id=viewer.user_id,
+                invited_by_id=_person(viewer),
                 expires_at=now + INVITATION_LIFETIME,
                 **place,
             )
@@ -79,7 +80,7 @@ def resend(viewer: Viewer, invitation: Invitation, now: datetime) -> None:
     invitation = _lock(viewer, invitation)
     token = secrets.token_urlsafe(32)
     invitation.token_hash = hash_secret(token)
-    invitation.invited_by_id = viewer.user_id
+    invitation.invited_by_id = _person(viewer)
     invitation.expires_at = now + INVITATION_LIFETIME
     invitation.save(update_fields=["token_hash", "invited_by", "expires_at"])
     audit(viewer, "invitation.resent", invitation, invitation.email)
@@ -131,8 +132,8 @@ def accept(invitation: Invitation, person: User | NewPerson, now: datetime) -> M
     if user.email.lower() != invitation.email:
         raise Refused(f"This invitation is for {invitation.email}, and you are signed in as {user.email}.")
     member, _ = Membership.objects.get_or_create(
-        organization_id=invitation.organization_id,
-        account_id=invitation.account_id,
+        organization=invitation.organization,
+        account=invitation.account,
         user=user,
         defaults={"role": invitation.role},
     )
@@ -158,7 +159,7 @@ def change_role(viewer: Viewer, member: Membership, role: str, now: datetime) ->
     member.role = role
     member.save(update_fields=["role"])
     withdrawn = 0 if may_invite(member) else _withdraw(viewer, member, now)
-    details = {"role": [before, role], "invitations_revoked": withdrawn}
+    details = {"role": {"from": before, "to": role}, "invitations_revoked": withdrawn}
     audit(viewer, "member.role_changed", member, str(member.user), details)
 
 
@@ -191,6 +192,13 @@ def may_invite(member: Membership) -> bool:
     """Whether the member's role lets them offer seats where they are."""
     viewer = Viewer(member.organization_id, member.account_id, member.role)
     return can(viewer, "portal_member.manage") or can(viewer, "member.manage")
+
+
+def _person(viewer: Viewer) -> UUID:
+    """Who acts. A job offers no seats."""
+    if viewer.user_id is None:
+        raise Refused("Only people invite people.")
+    return viewer.user_id
 
 
 def _new_user(invitation: Invitation, person: NewPerson) -> User:

@@ -36,11 +36,11 @@ def _answer(request: HttpRequest, found: Invitation) -> HttpResponse:
         return _gone(request, found, why)
     user = request.user if isinstance(request.user, User) else None
     if user is not None and user.email.lower() != found.email:
-        return render(request, "accounts/invitation_other.html", {"invitation": found}, status=403)
-    context: dict[str, Any] = {"invitation": found, "has_sign_in": _has_sign_in(found)}
+        return render(request, "accounts/invitation_other.html", _offer(found), status=403)
+    context = _offer(found) | {"has_sign_in": _has_sign_in(found)}
     if user is None and context["has_sign_in"]:
         return render(request, "accounts/invitation.html", context)
-    form = None if user else NewPersonForm(request.POST or None, email=found.email)
+    form = None if user else NewPersonForm(request.POST if request.method == "POST" else None, email=found.email)
     if request.method == "POST" and (form is None or form.is_valid()):
         return _accepted(request, found, user, form)
     status = 422 if request.method == "POST" else 200
@@ -59,11 +59,16 @@ def _accepted(request: HttpRequest, found: Invitation, user: User | None, form: 
     return redirect("accounts:home")
 
 
+def _offer(found: Invitation) -> dict[str, Any]:
+    """What every page about an invitation shows, in the name and colour of who invites."""
+    return {"invitation": found, "organization": found.organization}
+
+
 def _has_sign_in(found: Invitation) -> bool:
     return User.objects.filter(email=found.email).exists()
 
 
 def _gone(request: HttpRequest, found: Invitation | None, why: str) -> HttpResponse:
     """A used, late or revoked invitation says so; a link that never was one gives nothing away."""
-    context = {"invitation": found, "why": why}
+    context = (_offer(found) if found else {}) | {"why": why}
     return render(request, "accounts/invitation_gone.html", context, status=410 if found else 404)
