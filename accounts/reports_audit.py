@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 
-from accounts.models import Account, AuditEvent
+from accounts.models import Account, AuditEvent, Role
 from consumption_cs.lib.periods import day_start
 from consumption_cs.lib.tenancy import TenantQuerySet, Viewer
 
@@ -18,6 +18,7 @@ MOST_CHOICES = 300
 _LONGEST = 200
 # Nouns that are not their own label. The rest is read from the action itself: "meter.changed" is "Meter changed".
 _NOUNS = {"key": "API key", "csm": "CSM", "mfa": "Two-step sign-in"}
+_ROLES: dict[str, str] = {role.value: role.label for role in Role}
 _LABELS = {"csm": "CSM", "field_cto": "Field CTO", "ip": "IP address", "timezone": "Time zone"}
 _LABELS |= {"brand_color": "Brand colour", "currency": "Currency", "email": "E-mail", "key": "Key"}
 
@@ -124,8 +125,12 @@ def value_words(value: Any) -> str:
 def _change(name: str, value: Any) -> Change:
     label = _LABELS.get(name, name.replace("_", " ").capitalize())
     if isinstance(value, dict) and set(value) == {"from", "to"}:
-        return Change(label, value_words(value["from"]), value_words(value["to"]))
-    return Change(label, None, value_words(value))
+        return Change(label, _told(name, value["from"]), _told(name, value["to"]))
+    return Change(label, None, _told(name, value))
+
+
+def _told(name: str, value: Any) -> str:
+    return _ROLES[value] if name == "role" and isinstance(value, str) and value in _ROLES else value_words(value)
 
 
 def _in_reach(viewer: Viewer, account: Account | None) -> TenantQuerySet:

@@ -235,4 +235,6 @@ def test_details_of_any_shape_are_shown() -> None:
         "C: 2",
     ]
     assert str(changes_of(["x"])[0]) == "Details: x"
+    assert str(changes_of({"role": {"from": "csm", "to": "field_cto"}})[0]) == "Role: CSM → Field CTO"
+    assert str(changes_of({"role": ["csm"]})[0]) == "Role: csm"
     assert changes_of({}) == changes_of(None) == []
