@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import statistics
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -29,7 +30,8 @@ from tests.usage.hostile_cases import (
 from usage.actions.roll_up import roll_up
 from usage.api import events as events_view
 
-SLOWEST = 2.0  # seconds, for the largest batches on a busy machine
+USUAL = 0.25  # seconds; half of the cases must be answered within
+SLOWEST = 10.0  # whatever else the machine does: what explodes takes minutes
 
 Send = Callable[[Request], Answer]
 
@@ -77,6 +79,7 @@ def run(cases: list[dict[str, Any]], send: Send, freeze: Callable[[dict[str, Any
     world = World()
     wrong: list[str] = []
     accepted = Decimal(0)
+    seconds: list[float] = []
     send(Request("GET", PATH, {}, b""))  # the first request of a process loads the views
     for case in cases:
         freeze(case)
@@ -86,16 +89,17 @@ def run(cases: list[dict[str, Any]], send: Send, freeze: Callable[[dict[str, Any
         request = request_of(case, world, now)
         started = time.perf_counter()
         answer = send(request)
-        took = time.perf_counter() - started
+        seconds.append(time.perf_counter() - started)
         accepted += accepted_quantity(request, answer)
         wrong += complaints(case, answer) + headers_missing(case, answer)
-        if took > SLOWEST:
-            wrong.append(f"{case['name']}: took {took:.2f} s")
+        if seconds[-1] > SLOWEST:
+            wrong.append(f"{case['name']}: took {seconds[-1]:.2f} s")
         for _ in range(case.get("repeat", 1) - 1):
             again = send(request)
             if again.counts["accepted"] or again.status >= 300:
                 wrong.append(f"{case['name']}: a repetition was answered {again.status} {again.counts}")
     assert not wrong, "\n".join(wrong)
+    assert statistics.median(seconds) < USUAL
     assert stored_quantities(world) == (accepted, accepted)
     assert rolled_up_quantity(world) == accepted
 
