@@ -18,9 +18,10 @@ from tests.factories import (
 )
 from usage.calc.pace import LAST_DAYS, LastDays, Month, Wanted, period_of
 from usage.charts import daily_spend
-from usage.models import TouchedDay
+from usage.models import TouchedDay, Workflow
 from usage.reports import overview_words as words
 from usage.reports.overview import Overview, overview
+from usage.reports.workflows import workflow_page
 
 NOW = datetime(2026, 11, 22, 16, tzinfo=timezone.utc)
 TODAY = NOW.date()
@@ -152,3 +153,14 @@ def test_a_line_through_days_before_the_first_usage_says_so() -> None:
     account = make_account()
     use(account, date(2026, 11, 14), 8, "10")
     assert "before usage began on Nov 14" in words.lead(see(account))
+
+
+@pytest.mark.django_db
+def test_a_workflows_months_are_the_same_whatever_period_is_chosen() -> None:
+    account = make_account()
+    use(account, date(2026, 11, 20), 3, "10")  # the last of them is today
+    workflow = Workflow.objects.get(account=account)
+    enter(portal_of(account))
+    pages = [workflow_page(portal_of(account), account, workflow, wanted, NOW) for wanted in (None, LAST_DAYS)]
+    assert [dict(page.months)[date(2026, 11, 1)].spend for page in pages] == [30, 30]
+    assert [page.total.spend for page in pages] == [30, 20]

@@ -11,7 +11,7 @@ from django.db.models import Sum
 from accounts.models import Account
 from consumption_cs.lib.periods import add_months, day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer
-from usage.calc.pace import Month, Wanted, change, period_of
+from usage.calc.pace import DAY, Month, Wanted, change, period_of
 from usage.models import Event, UsageDay, Workflow
 from usage.reports.freshness import Freshness, data_through
 from usage.reports.overview import Figures
@@ -88,7 +88,8 @@ def workflow_page(viewer: Viewer, account: Account, workflow: Workflow, wanted: 
     """Read a workflow's month around `wanted`, or its last 90 days. Within `act_as(viewer)`; 6 queries."""
     today = day_of(now, zone_of(account.timezone))
     month = period_of(wanted, today)
-    days = _days(viewer, workflow, add_months(month.last.replace(day=1), 1 - MONTHS), month.end)
+    end = month.end if month.end < today else max(month.end, today + DAY)  # the running month has today in it
+    days = _days(viewer, workflow, add_months(month.last.replace(day=1), 1 - MONTHS), end)
     return WorkflowSeen(
         workflow=workflow,
         month=month,
