@@ -52,7 +52,7 @@ def detect_spikes(usage: Floats) -> tuple[Flags, Flags]:
 
 
 def onsets(alarms: Flags, quiet_hours: int = QUIET_HOURS) -> NDArray[np.intp]:
-    """The hours at which to notify: the first of an alarm, then nothing until `quiet_hours` without one have passed."""
+    """The hours at which to notify: the first of an alarm, then none until `quiet_hours` without one have passed."""
     hours = np.nonzero(alarms)[0]
     return hours[np.diff(hours, prepend=-quiet_hours - 1) > quiet_hours]
 
@@ -90,7 +90,7 @@ def _against_plan(usage: Floats, planned: Floats, hours: int) -> tuple[Floats, F
 
 
 def usual_swing(ratio: Floats, hours: int) -> Floats:
-    """How far the log ratio usually swings upwards [n], renewed once a day; infinite while there is nothing to know."""
+    """How far the log ratio usually swings upwards [n], renewed once a day; infinite while nothing is known."""
     swing = np.full(len(ratio), np.inf)
     for first in range(WARM_UP, len(ratio), 24):
         # The hours under judgement must not define what is usual.

@@ -4,7 +4,7 @@ import numpy as np
 
 from budgets.calc.seasonal import WARM_UP, WEEK, WEEKS, Flags, Floats, running_sum
 
-QUIET_SHARE = 0.05  # of the expectation: an hour below it is no sign of life
+QUIET_SHARE = 0.01  # of the expectation: an hour below it is no sign of life
 IDLE_SHARE = 0.05  # of the mean: less is not expected of any hour
 LARGEST_HOUR = 3.0  # mean hours that one missed hour can count for
 LEAST_MISSED = 3.0  # mean hours that must be missing
