@@ -1,5 +1,9 @@
 """Sessions: whose they are, when they end, and that a right taken away is gone at the next request."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from django.contrib.sessions.models import Session
 from django.http import HttpResponse
@@ -92,3 +96,18 @@ def test_a_deactivated_person_is_out_at_the_next_request() -> None:
     client = signed_in(member)
     User.objects.filter(pk=member.user_id).update(is_active=False)
     assert not is_signed_in(client)
+
+
+def test_over_https_cookies_stay_on_this_host_and_browsers_come_back_encrypted() -> None:
+    program = """
+from consumption_cs import settings as s
+assert s.SESSION_COOKIE_NAME.startswith("__Host-") and s.CSRF_COOKIE_NAME.startswith("__Host-")
+assert s.SESSION_COOKIE_SECURE and s.CSRF_COOKIE_SECURE and s.SESSION_COOKIE_HTTPONLY
+assert s.SECURE_HSTS_SECONDS >= 31_536_000 and s.SECURE_SSL_REDIRECT and not s.DEBUG
+"""
+    environment = {name: value for name, value in os.environ.items() if name not in ("PLAIN_HTTP", "DEBUG", "DEMO")}
+    environment["SITE_URL"] = "https://usage.vendor.example"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
