@@ -2,8 +2,8 @@
 
     python -m benchmarks.forecast [--accounts 10000] [--days 400] [--horizon 120] [--json]
 
-Nothing in the forecast is threaded. `seconds` is CPU time (of all threads, so that cores do not flatter) of the median of three rounds, `one_account_ms`
-that of one account alone, `peak_memory_mb` the most that the process ever held, the made-up histories and the answer
+Nothing in the forecast is threaded. `seconds` is the CPU time of the median of three rounds, `one_account_ms` that of
+one account alone, `peak_memory_mb` the most that the process ever held, the made-up histories and the answer
 included. `ratio` says how many times longer AutoETS takes for one account; it is null when statsforecast is not
 installed, which the product does not need.
 """
