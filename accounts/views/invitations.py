@@ -60,8 +60,8 @@ def _accepted(request: HttpRequest, found: Invitation, user: User | None, form: 
 
 
 def _offer(found: Invitation) -> dict[str, Any]:
-    """What every page about an invitation shows, in the name and colour of who invites."""
-    return {"invitation": found, "organization": found.organization}
+    """What every page about an invitation shows. Only the name of who invites: their colour and logo need a seat."""
+    return {"invitation": found, "organization": {"name": found.organization.name}}
 
 
 def _has_sign_in(found: Invitation) -> bool:

@@ -165,6 +165,12 @@ def test_a_weak_password_is_refused_and_the_link_stays_good(link: str, account: 
     assert client.post(link, PERSON).status_code == 302
 
 
+def test_its_page_names_the_vendor_and_links_nothing_that_needs_a_seat(link: str, account: Account) -> None:
+    page = Client().get(link).content.decode()
+    assert f'<span class="who">{account.organization.name}</span>' in page
+    assert "/branding/" not in page
+
+
 def test_a_made_up_link_is_unknown(db: None) -> None:
     assert Client().get("/invitations/AAAAAAAAAAAAAAAA/").status_code == 404
 
