@@ -4,7 +4,6 @@ from datetime import date, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
-from uuid import UUID
 
 from django import forms
 from django.conf import settings
@@ -84,7 +83,7 @@ def _frame(kind: str) -> dict[str, Any]:
     )
     return {
         "viewer": SimpleNamespace(is_portal=kind != "staff", is_staff=kind == "staff"),
-        "organization": SimpleNamespace(name="Acme AI", pk=UUID(int=0), logo_type=""),
+        "organization": SimpleNamespace(name="Acme AI", pk=None, logo_type=""),
         "account": account,
         "nav": top if kind == "staff" else tabs,
         "account_nav": tabs if kind == "staff" else [],
