@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from budgets.calc.usage_windows import Flags, Floats, UsageWindows
 
-LEVEL_SPEEDS = (0.01, 0.03, 0.1, 0.2, 0.4)
+LEVEL_SPEEDS = (0.01, 0.03, 0.1, 0.25, 0.6)
 PROFILE_SPEEDS = (0.02, 0.08, 0.15)
 CAP = 4.0  # times the usual change from one week to the next, same weekday
 LASTING_DAYS = 3  # a jump that has held so long is believed: the cap gives way

@@ -7,7 +7,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 COLUMNS = 455  # days looked at: the year-ago windows reach back 392 days, the dispersion ones 420
-PRIOR_SWING, PRIOR_COUNT = 0.25, 3.0  # what volatility is shrunk to, and how many observations that is worth
+PRIOR_SWING, PRIOR_COUNT = 0.15, 2.0  # what volatility is shrunk to, and how many observations that is worth
 LOG_LIMIT = 1.5  # a log ratio beyond this says "started" or "stopped", not how much
 
 
