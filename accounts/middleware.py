@@ -45,6 +45,7 @@ class ViewerMiddleware:
             memberships = list(
                 Membership.objects.filter(user=user.pk)
                 .select_related("organization", "account__csm", "user")
+                .defer("organization__logo")  # up to 200 KB that only its own page needs
                 .order_by("created_at", "pk")
             )
             member = _chosen(memberships, request.session.get(SESSION_KEY))
