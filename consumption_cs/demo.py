@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import subprocess
@@ -141,7 +142,9 @@ class Demo:
             (STATE / "logins.json").unlink(missing_ok=True)
             drop_everything(addresses.owner)
         let_app_use(addresses)
-        self.environment = os.environ | self._settings(addresses, self._broker(), passwords["SECRET_KEY"])
+        chosen = self._settings(addresses, self._broker(), passwords["SECRET_KEY"])
+        write_environment(STATE / "env", chosen)
+        self.environment = os.environ | chosen
         with step("Migrating the database as its owner"):
             self._manage("migrate", "--database", "owner", "--verbosity", "0")
         for log in (STATE / "log").glob("*.log"):
@@ -275,9 +278,16 @@ def read_secrets(state: Path) -> dict[str, str]:
     return found
 
 
+def write_environment(path: Path, settings: dict[str, str]) -> None:
+    """For other commands beside the running demo: `. .demo/env`, then for example `manage.py send_events`."""
+    path.touch(mode=0o600)
+    path.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in settings.items()))
+
+
 def show_logins(url: str, logins: list[dict[str, str]]) -> None:
     """The address, and one line for each person."""
     say(f"\n  {url}\n")
     for login in logins:
         say(f"  {login['email']:<28} {login['password']:<8} {login['who']}")
     say(f"\nMails that it would send are in {STATE / 'mail'}, logs in {STATE / 'log'}.")
+    say(f"For other commands of manage.py beside it: . {STATE / 'env'}")
