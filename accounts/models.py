@@ -182,7 +182,7 @@ class Role(models.TextChoices):
     FINANCE = "finance", "Finance"
     ANALYST = "analyst", "Analyst"
     PORTAL_OWNER = "portal_owner", "Owner"
-    PORTAL_FINANCE = "portal_finance", "Finance (customer)"
+    PORTAL_FINANCE = "portal_finance", "Finance"
     PORTAL_ENGINEER = "portal_engineer", "Engineer"
     PORTAL_VIEWER = "portal_viewer", "Viewer"
 

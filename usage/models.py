@@ -129,6 +129,9 @@ class Price(models.Model):
         return f"{self.unit_price} {self.currency} per unit from {self.effective_on}"
 
 
+MAX_FAILURES = 3  # attempts to count a batch, then it is set aside
+
+
 class IngestBatch(models.Model):
     """One accepted request. `sums` is what its new events add to the roll-up; the tick merges it once."""
 

@@ -29,6 +29,7 @@ urlpatterns = [
     path("events/", events.events, name="events"),
     path("events/waiting/", events.waiting, name="events_waiting"),
     path("events/replay/", events.replay_events, name="replay_events"),
+    path("events/retry/", events.retry_batches, name="retry_batches"),
     path("events/quarantined/<uuid:event_id>/", events.quarantined_event, name="quarantined_event"),
     path("events/<uuid:key>/", events.event, name="event"),
     path("accounts/<uuid:account_id>/events/", events.account_events, name="account_events"),

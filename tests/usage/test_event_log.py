@@ -12,9 +12,20 @@ from django.utils import timezone
 
 from accounts.models import Account, Organization, Role
 from consumption_cs.lib.tenancy import enter
-from tests.factories import make_account, make_key, make_member, make_meter, make_organization, signed_in, staff_of
+from tests.factories import (
+    NOW,
+    make_account,
+    make_batch,
+    make_key,
+    make_member,
+    make_meter,
+    make_organization,
+    signed_in,
+    staff_of,
+    usage_sum,
+)
 from usage.actions.directory import forget_directories
-from usage.models import Event, QuarantinedEvent
+from usage.models import Event, IngestBatch, QuarantinedEvent
 from usage.reports.event_log import EventFilter, accepted_events
 
 pytestmark = pytest.mark.django_db
@@ -272,3 +283,24 @@ def test_the_events_of_another_organization_are_never_shown(account: Account) ->
         assert "Waiting for your first event." in body
         assert "e-1" not in body
         assert "nobody" not in body
+
+
+def test_batches_that_were_set_aside_are_said_and_can_be_tried_again() -> None:
+    account = make_account()
+    batch = make_batch(account.organization, usage_sum(account, make_meter(account.organization), NOW))
+    IngestBatch.objects.filter(pk=batch.pk).update(failures=3, error="numeric field overflow")
+    client = signed_in(make_member(account.organization))
+    assert "could not be counted" in client.get("/events/").content.decode()
+    assert client.post("/events/retry/").status_code == 302
+    enter(staff_of(account))
+    batch.refresh_from_db()
+    assert batch.failures == 0
+
+
+def test_customers_do_not_read_about_batches_of_the_vendor() -> None:
+    account = make_account()
+    batch = make_batch(account.organization, usage_sum(account, make_meter(account.organization), NOW))
+    IngestBatch.objects.filter(pk=batch.pk).update(failures=3)
+    client = signed_in(make_member(account))
+    assert "could not be counted" not in client.get(f"/accounts/{account.pk}/events/").content.decode()
+    assert client.post("/events/retry/").status_code == 403

@@ -12,13 +12,12 @@ from django.db import DataError, IntegrityError, connection, transaction
 from consumption_cs.lib.tenancy import Viewer, act_as
 from usage.actions import upserts
 from usage.calc.merging import Sum, day_key, first_sightings, hour_key, merge, read_sums
-from usage.models import IngestBatch, Meter
+from usage.models import MAX_FAILURES, IngestBatch, Meter
 
 logger = logging.getLogger(__name__)
 
 MAX_BATCHES = 500
 MAX_EVENTS = 100_000
-MAX_FAILURES = 3
 HOURS_KEPT = timedelta(days=60)
 # What a row itself is to blame for. Anything else (no connection, a lock that took too long) is tried again.
 _POISON = (DataError, IntegrityError, ValueError, ArithmeticError)

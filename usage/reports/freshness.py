@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import Max, Min
+from django.db.models import Max, Min, Sum
 
 from consumption_cs.lib.tenancy import Viewer
-from usage.models import AccountDay, TouchedDay
+from usage.models import MAX_FAILURES, AccountDay, IngestBatch, TouchedDay
 
 STALE_AFTER_SECONDS = 60
 
@@ -33,6 +33,13 @@ def data_through(viewer: Viewer, now: datetime) -> Freshness:
     waiting = [moment for moment in (_oldest_batch(), _oldest_mark(viewer)) if moment is not None]
     through = min([now, *waiting])
     return Freshness(through, _last_event_at(viewer), (now - through).total_seconds())
+
+
+def events_set_aside(viewer: Viewer) -> int:
+    """How many accepted events are in batches that could not be counted in three attempts. None for a customer."""
+    batches = IngestBatch.objects.visible_to(viewer).filter(rolled_at=None, failures__gte=MAX_FAILURES)
+    total: int | None = batches.aggregate(total=Sum("events"))["total"]
+    return total or 0
 
 
 def _oldest_batch() -> datetime | None:

@@ -13,17 +13,18 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.actions.audit import audit
 from accounts.http import viewer_of
 from accounts.models import Account
 from accounts.permissions import can, requires
 from consumption_cs.lib.tenancy import Viewer
-from usage.actions.quarantine import Replayed, replay
+from usage.actions.quarantine import Replayed, replay, retry_failed_batches
 from usage.calc.event_reasons import quarantine_reason, rejection_reason
 from usage.models import Meter, Workflow
 from usage.reports import event_log
 from usage.reports.event_log import EventFilter, read_cursor, write_cursor
 from usage.reports.first_event import first_event
-from usage.reports.freshness import data_through
+from usage.reports.freshness import data_through, events_set_aside
 
 TABS = ("accepted", "quarantined", "rejected")
 RANGES = {"": "Any time", "1h": "Last hour", "24h": "Last 24 hours", "7d": "Last 7 days", "31d": "Last 31 days"}
@@ -97,6 +98,18 @@ def quarantined_event(request: HttpRequest, event_id: UUID) -> HttpResponse:
 
 @require_POST
 @requires("event.replay")
+def retry_batches(request: HttpRequest) -> HttpResponse:
+    """Count again what could not be counted before."""
+    viewer = viewer_of(request)
+    count = retry_failed_batches(viewer)
+    if count:
+        audit(viewer, "event.retried", request.membership.organization, f"{count} batches")  # type: ignore[attr-defined]
+    messages.info(request, "They are tried again now." if count else "Nothing was set aside any more.")
+    return redirect(_address(None))
+
+
+@require_POST
+@requires("event.replay")
 def replay_events(request: HttpRequest) -> HttpResponse:
     """Count what waits: one event (`event`), all with one cause (`reason` and `name`), or all."""
     done = _replay(request, viewer_of(request), timezone.now())
@@ -137,6 +150,8 @@ def _frame(request: HttpRequest, viewer: Viewer, account: Account | None, now: d
             if count is not None
         ],
         "shown_account": account,
+        "set_aside": events_set_aside(viewer),
+        "may_retry": can(viewer, "event.replay"),
         "freshness": data_through(replace(viewer, account_id=account.pk) if account else viewer, now),
         "wanted": _filter(request, account),
         "ranges": RANGES.items(),
