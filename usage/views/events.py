@@ -114,6 +114,8 @@ def replay_events(request: HttpRequest) -> HttpResponse:
     """Count what waits: one event (`event`), all with one cause (`reason` and `name`), or all."""
     done = _replay(request, viewer_of(request), timezone.now())
     if done.replayed:
+        organization = request.membership.organization  # type: ignore[attr-defined]
+        audit(viewer_of(request), "event.replayed", organization, f"{done.replayed} {_events(done.replayed)}")
         messages.success(request, f"{done.replayed:,} {_events(done.replayed)} replayed; spend follows in seconds.")
     if done.waiting:
         messages.warning(request, f"{done.waiting:,} {_events(done.waiting)} still wait: the cause is not fixed yet.")
