@@ -2,10 +2,16 @@
 
 import http.client
 import json
+import os
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
+from itertools import groupby
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +20,7 @@ from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 
+from consumption_cs.embedded import free_port
 from consumption_cs.lib.tenancy import Viewer, enter
 from tests.usage.hostile_cases import (
     PATH,
@@ -59,9 +66,42 @@ def test_every_case_on_the_test_client(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_every_case_on_a_live_server(server: str) -> None:
-    """Without those that need another clock: a server in production has no way to set it, so neither has a test."""
-    address = urlsplit(server)
+def test_every_case_of_today_on_a_live_server(server: str) -> None:
+    run([case for case in load_cases() if "now" not in case], sender_to(server), lambda case: None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_case_of_another_day_on_a_live_server() -> None:
+    cases = sorted((case for case in load_cases() if "now" in case), key=lambda case: str(case["now"]))
+    for now, of_that_day in groupby(cases, key=lambda case: str(case["now"])):
+        with server_at(now) as url:
+            run(list(of_that_day), sender_to(url), lambda case: None)
+
+
+@contextmanager
+def server_at(now: str) -> Iterator[str]:
+    """A real server that believes it is `now`; see tests/hostile/frozen.py."""
+    url = f"http://127.0.0.1:{free_port(28500)}"
+    port = str(urlsplit(url).port)
+    command = ["granian", "--interface", "wsgi", "--port", port, "tests.hostile.frozen:application"]
+    environment = os.environ | {"FROZEN_NOW": now, "SITE_URL": url}
+    process = subprocess.Popen([sys.executable, "-m", *command], env=environment, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{url}/healthz", timeout=2)
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def sender_to(url: str) -> Send:
+    """Return how to send a request to a real server, one connection each."""
+    address = urlsplit(url)
 
     def send(request: Request) -> Answer:
         http_connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
@@ -72,7 +112,7 @@ def test_every_case_on_a_live_server(server: str) -> None:
         finally:
             http_connection.close()
 
-    run([case for case in load_cases() if "now" not in case], send, lambda case: None)
+    return send
 
 
 def run(cases: list[dict[str, Any]], send: Send, freeze: Callable[[dict[str, Any]], None]) -> None:
