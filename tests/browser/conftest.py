@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from consumption_cs.testing import NO_BROWSER, find_browser
+
+expect.set_options(timeout=20_000)  # a busy machine is slow, not wrong
 
 WIDTHS = {"phone": 390, "desktop": 1440}
 

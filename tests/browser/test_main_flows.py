@@ -159,7 +159,9 @@ def test_a_csm_finds_the_account_and_reads_the_same_spend_as_the_customer(
     sign_in(page, seat(owner.organization, Role.CSM))
     expect(page).to_have_url(re.compile(r"/accounts/$"))
     expect(page.get_by_role("link", name="Contoso")).to_be_visible()
+    page.wait_for_load_state("load")  # "/" is a script's doing
     page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
     page.keyboard.type("northw")
     page.keyboard.press("Enter")
     expect(page.get_by_role("link", name="Contoso")).to_have_count(0)
