@@ -11,7 +11,7 @@ from accounts.models import Account, Membership, Organization, User
 from consumption_cs.lib.tenancy import Viewer, act_as
 from reviews.demo.people import CSM_LOGINS, FIELD_CTO_LOGINS, PASSWORD, PEOPLE
 from reviews.demo.simulation import events_of_day
-from reviews.demo.stories import HISTORY_DAYS, VENDORS, MeterPlan, Story, Vendor
+from reviews.demo.stories import HISTORY_DAYS, MeterPlan, Story, Vendor
 from usage.models import AccountDay, Meter, Price, Workflow
 
 RAISED_DAYS_AGO = 200
@@ -155,6 +155,3 @@ def missing_events(organization: Organization, story: Story, now: datetime) -> I
 def in_batches(events: Iterator[dict[str, Any]], size: int = 1000) -> Iterator[list[dict[str, Any]]]:
     while batch := list(islice(events, size)):
         yield batch
-
-
-__all__ = ["VENDORS", "in_batches", "load_people", "load_vendor", "missing_events", "story_day"]

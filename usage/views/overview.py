@@ -15,7 +15,7 @@ from usage.calc.pace import LAST_DAYS, Month, Wanted
 from usage.charts import daily_spend
 from usage.exports import daily_csv, workflows_csv
 from usage.reports import overview_words as words
-from usage.reports.overview import Overview, overview, spark_days
+from usage.reports.overview import Overview, overview
 
 MOST_MONTHS = 24
 
@@ -43,7 +43,6 @@ def account_overview(request: HttpRequest, account_id: object) -> HttpResponse:
         "before_name": words.month_name(seen.month.before),
         "daily": daily_spend(seen, address(seen, "overview_daily")),
         "bar": _bar(seen),
-        "spark_days": spark_days(seen.month),
         "csv_url": address(seen, "overview_workflows_csv"),
         **choose_period(seen.month, seen.first_day),
         "may_see_events": can(viewer, "event.view"),

@@ -18,7 +18,6 @@ from usage.exports import workflow_daily_csv
 from usage.forms import WorkflowForm
 from usage.models import Workflow
 from usage.reports import overview_words as words
-from usage.reports.overview import spark_days
 from usage.reports.workflow_words import workflow_facts, workflow_headline, workflow_months
 from usage.reports.workflows import WorkflowSeen, workflow_page
 from usage.views.overview import address, choose_period, download, read_month, read_overview
@@ -36,7 +35,6 @@ def workflows(request: HttpRequest, account_id: UUID) -> HttpResponse:
         "account": seen.account,
         "month_name": words.month_name(seen.month),
         "before_name": words.month_name(seen.month.before),
-        "spark_days": spark_days(seen.month),
         "csv_url": address(seen, "overview_workflows_csv"),
         **choose_period(seen.month, seen.first_day),
         "unused": Workflow.objects.visible_to(viewer).filter(account=seen.account).exclude(pk__in=used - {None}),
