@@ -89,7 +89,19 @@ class Organization(models.Model):
     brand_color = models.CharField(max_length=7, default="#5146e5", validators=[hex_color])
     logo = models.BinaryField(null=True, blank=True, editable=False)
     logo_type = models.CharField(max_length=20, blank=True, editable=False)
+    close_after_days = models.SmallIntegerField(
+        default=5, db_default=5, help_text="Days after its end on which a billing period closes by itself."
+    )
     created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(close_after_days__gte=0, close_after_days__lte=60),
+                name="organization_close_after_days_sane",
+                violation_error_message="Periods close 0 to 60 days after they end.",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -121,6 +133,9 @@ class Account(models.Model):
     tier = models.CharField(max_length=20, choices=Tier, default=Tier.STANDARD)
     currency = models.CharField(max_length=3, default="USD", validators=[currency_code])
     timezone = models.CharField(max_length=64, default="UTC", validators=[validate_timezone])
+    billing_day = models.SmallIntegerField(
+        default=1, db_default=1, help_text="The day of the month on which billing periods start; 29 to 31 clamp."
+    )
     contract_starts_on = models.DateField(null=True, blank=True)
     contract_ends_on = models.DateField(null=True, blank=True, help_text="The first day after the term.")
     csm = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
@@ -133,6 +148,11 @@ class Account(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["organization", "id"], name="account_in_organization"),
             models.UniqueConstraint(fields=["organization", "key"], name="account_key_once"),
+            models.CheckConstraint(
+                condition=Q(billing_day__gte=1, billing_day__lte=31),
+                name="account_billing_day_of_a_month",
+                violation_error_message="The billing day is a day of the month: 1 to 31.",
+            ),
             models.CheckConstraint(
                 condition=Q(contract_ends_on__isnull=True) | Q(contract_ends_on__gt=F("contract_starts_on")),
                 name="account_contract_forward",
@@ -263,6 +283,7 @@ class Scope(models.TextChoices):
     EVENTS_WRITE = "events:write", "Send events"
     EVENTS_BACKFILL = "events:backfill", "Send old events"
     READ = "read", "Read usage and cost"
+    MANAGE = "manage", "Manage prices, commits and imports"
 
 
 class ApiKeyQuerySet(TenantQuerySet):
@@ -328,3 +349,28 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.actor_name} {self.action} {self.target_name}"
+
+
+class IdempotencyKey(models.Model):
+    """That a creating request was answered, and how: the same key with the same body gets the same answer again."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, null=True)
+    actor = models.CharField(max_length=60)  # the API key or person who sent it
+    key = models.CharField(max_length=255)
+    request_hash = models.CharField(max_length=64)  # SHA-256 of method, path and body
+    status = models.SmallIntegerField(null=True)  # null: still being worked on
+    response = models.JSONField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects = TenantQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "actor", "key"], name="idempotency_key_once"),
+        ]
+        indexes = [models.Index(fields=["organization", "created_at"], name="idempotency_key_age")]
+
+    def __str__(self) -> str:
+        return self.key

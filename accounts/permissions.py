@@ -15,7 +15,18 @@ from consumption_cs.lib.tenancy import Viewer
 
 P = ParamSpec("P")
 
-_READ_STAFF = frozenset({"usage.view", "money.view", "account.list", "event.view", "workflow.view", "price.view"})
+_READ_STAFF = frozenset(
+    {
+        "usage.view",
+        "money.view",
+        "account.list",
+        "event.view",
+        "workflow.view",
+        "price.view",
+        "reconciliation.view",
+    }
+)
+_READ_KEY = _READ_STAFF | {"meter.view"}
 _READ_PORTAL = frozenset({"usage.view", "money.view", "workflow.view"})
 
 CAPABILITIES: dict[str, frozenset[str]] = {
@@ -24,14 +35,19 @@ CAPABILITIES: dict[str, frozenset[str]] = {
         "account.edit",
         "account.import",
         "audit.view",
+        "commit.manage",
+        "cost.manage",
         "event.replay",
+        "import.manage",
         "key.manage",
         "key.view",
+        "margin.view",
         "member.manage",
         "member.view",
         "meter.manage",
         "meter.view",
         "organization.edit",
+        "period.close",
         "portal_member.manage",
         "price.manage",
         "workflow.edit",
@@ -41,6 +57,7 @@ CAPABILITIES: dict[str, frozenset[str]] = {
         "account.edit",
         "account.import",
         "audit.view",
+        "margin.view",
         "member.view",
         "meter.view",
         "portal_member.manage",
@@ -48,8 +65,28 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     },
     Role.CSM: _READ_STAFF | {"account.edit", "member.view", "meter.view", "portal_member.manage", "workflow.edit"},
     Role.FIELD_CTO: _READ_STAFF
-    | {"event.replay", "key.manage", "key.view", "member.view", "meter.manage", "meter.view", "workflow.edit"},
-    Role.FINANCE: _READ_STAFF | {"audit.view", "member.view", "meter.view", "price.manage"},
+    | {
+        "event.replay",
+        "import.manage",
+        "key.manage",
+        "key.view",
+        "member.view",
+        "meter.manage",
+        "meter.view",
+        "workflow.edit",
+    },
+    Role.FINANCE: _READ_STAFF
+    | {
+        "audit.view",
+        "commit.manage",
+        "cost.manage",
+        "import.manage",
+        "margin.view",
+        "member.view",
+        "meter.view",
+        "period.close",
+        "price.manage",
+    },
     Role.ANALYST: _READ_STAFF | {"member.view", "meter.view"},
     Role.PORTAL_OWNER: _READ_PORTAL
     | {
@@ -65,9 +102,9 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     Role.PORTAL_ENGINEER: _READ_PORTAL | {"event.view", "key.manage", "key.view", "member.view", "workflow.edit"},
     Role.PORTAL_VIEWER: _READ_PORTAL,
     # A key with the scope `read`; what it sees is the organization's or, with an account, that account's.
-    "key": frozenset(
-        {"usage.view", "money.view", "workflow.view", "event.view", "account.list", "price.view", "meter.view"}
-    ),
+    "key": _READ_KEY,
+    # A key of the organization with the scope `manage` too: a billing system, say.
+    "manager_key": _READ_KEY | {"commit.manage", "cost.manage", "import.manage", "period.close", "price.manage"},
 }
 
 

@@ -10,6 +10,8 @@ urlpatterns = [
     path("readyz", health.ready, name="readyz"),
     path("api/v1/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/v1/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
+    # Before those of usage, whose `accounts/<path:key>` takes every path that nobody else claims.
+    path("api/v1/", include("budgets.api.urls")),
     path("api/v1/", include("usage.api.urls")),
     path("compat/", include("usage.api.compat_urls")),
     path("styleguide/", styleguide.styleguide, name="styleguide"),
@@ -18,4 +20,5 @@ urlpatterns = [
     path("sign-in/", include("allauth.urls")),
     path("", include("accounts.urls")),
     path("", include("usage.urls")),
+    path("", include("budgets.urls")),
 ]

@@ -13,6 +13,7 @@ from django.test import Client
 from accounts.credentials import new_key
 from accounts.models import Account, ApiKey, Membership, Organization, Role, Scope, User
 from consumption_cs.lib.tenancy import Viewer, enter
+from usage.actions.prices import published_version
 from usage.models import AccountDay, IngestBatch, Meter, Price, UsageDay, Workflow
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=timezone.utc)
@@ -95,15 +96,25 @@ def make_meter(organization: Organization, event_type: str = "api.call", **field
     return Meter.objects.create(organization=organization, event_type=event_type, **defaults | fields)
 
 
-def make_price(meter: Meter, unit_price: str = "0.01", account: Account | None = None, **fields: Any) -> Price:
-    enter(Viewer(meter.organization_id))
-    defaults: dict[str, Any] = {"currency": "USD", "effective_on": date(2020, 1, 1)}
+def make_price(
+    meter: Meter,
+    unit_price: str = "0.01",
+    account: Account | None = None,
+    terms: dict[str, Any] | None = None,
+    **fields: Any,
+) -> Price:
+    """Publish a price of its own version of the rate card: `unit_price` per unit, or the `terms` given."""
+    viewer = Viewer(meter.organization_id)
+    enter(viewer)
+    made: dict[str, Any] = {"currency": "USD", "effective_on": date(2020, 1, 1)} | fields
     return Price.objects.create(
         organization_id=meter.organization_id,
+        version=published_version(viewer, account, made["currency"], made["effective_on"]),
         meter=meter,
         account=account,
-        unit_price=Decimal(unit_price),
-        **defaults | fields,
+        terms=terms or {"model": "unit", "params": {"unit": unit_price}},
+        in_force=True,
+        **made,
     )
 
 

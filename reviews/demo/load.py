@@ -12,7 +12,8 @@ from consumption_cs.lib.tenancy import Viewer, act_as
 from reviews.demo.people import CSM_LOGINS, FIELD_CTO_LOGINS, PASSWORD, PEOPLE
 from reviews.demo.simulation import events_of_day
 from reviews.demo.stories import HISTORY_DAYS, MeterPlan, Story, Vendor
-from usage.models import AccountDay, Meter, Price, Workflow
+from usage.actions.prices import NewPrice, add_prices
+from usage.models import AccountDay, Meter, Workflow
 
 RAISED_DAYS_AGO = 200
 Progress = Callable[[str, int, int], None]
@@ -72,14 +73,8 @@ def _load_meter(organization: Organization, plan: MeterPlan, told_from: date) ->
 
 
 def _add_price(meter: Meter, account: Account | None, currency: str, unit_price: str, effective_on: date) -> None:
-    Price.objects.create(
-        organization_id=meter.organization_id,
-        meter=meter,
-        account=account,
-        currency=currency,
-        unit_price=Decimal(unit_price),
-        effective_on=effective_on,
-    )
+    viewer = Viewer(meter.organization_id)
+    add_prices(viewer, [NewPrice(meter, account, currency, Decimal(unit_price), effective_on)])
 
 
 def _load_account(

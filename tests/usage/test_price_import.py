@@ -60,8 +60,11 @@ def test_a_preview_stores_nothing_and_the_confirmation_stores_all(organization: 
     done = admin.post("/prices/import/", {"content": GOOD}, follow=True)
     assert "2 prices imported." in done.content.decode()
     enter(staff_of(organization))
-    prices = Price.objects.order_by("effective_on").values_list("account__key", "currency", "unit_price")
-    assert list(prices) == [(None, "USD", Decimal("0.002")), ("north", "EUR", Decimal("0.0015"))]
+    prices = [
+        (price.account and price.account.key, price.currency, price.unit_price)
+        for price in Price.objects.order_by("effective_on").select_related("account")
+    ]
+    assert prices == [(None, "USD", Decimal("0.002")), ("north", "EUR", Decimal("0.0015"))]
     assert AuditEvent.objects.filter(action="price.created").count() == 2
 
 

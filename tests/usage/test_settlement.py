@@ -239,7 +239,7 @@ def test_a_price_change_during_settlement_is_never_lost() -> None:
 
     def change(to: int) -> None:
         with act_as(staff_of(account)):
-            Price.objects.filter(pk=price.pk).update(unit_price=to)
+            Price.objects.filter(pk=price.pk).update(terms={"model": "unit", "params": {"unit": str(to)}})
             touch_days(staff_of(account), meter, None, TODAY - DAY * 30)
         settle(account.organization_id, NOW)
 

@@ -73,10 +73,10 @@ class _Known:
         self.meters = {meter.key: meter for meter in Meter.objects.visible_to(viewer)}
         self.accounts = {one.key: one for one in Account.objects.visible_to(viewer).filter(key__in=names)}
         self.currency = Organization.objects.get(pk=viewer.organization_id).currency
-        stored = Price.objects.visible_to(viewer).values_list(
-            "meter_id", "account_id", "currency", "effective_on", "unit_price"
-        )
-        self.prices: dict[_Series, Decimal] = {tuple(row[:4]): row[4] for row in stored}
+        stored = Price.objects.visible_to(viewer).filter(in_force=True)
+        self.prices: dict[_Series, Decimal | None] = {
+            (one.meter_id, one.account_id, one.currency, one.effective_on): one.unit_price for one in stored
+        }
 
 
 def _checked(row: CsvRow, known: _Known) -> ImportLine:

@@ -6,12 +6,14 @@ from datetime import date
 from decimal import Decimal
 
 from django.db import IntegrityError, transaction
+from django.db.models import Max
+from django.db.models.functions import Now
 
 from accounts.actions.audit import audit
 from accounts.models import Account
 from consumption_cs.lib.tenancy import Viewer
 from usage.actions.settle import touch_days
-from usage.models import Meter, Price
+from usage.models import Meter, Price, RateCard, RateCardVersion
 
 
 class PriceTaken(ValueError):
@@ -51,14 +53,37 @@ def _add(viewer: Viewer, new: NewPrice) -> Price:
         with transaction.atomic():
             return Price.objects.create(
                 organization_id=viewer.organization_id,
+                version=published_version(viewer, new.account, new.currency, new.effective_on),
                 meter=new.meter,
                 account=new.account,
                 currency=new.currency,
-                unit_price=new.unit_price,
+                terms={"model": "unit", "params": {"unit": f"{new.unit_price:f}"}},
                 effective_on=new.effective_on,
+                in_force=True,
             )
     except IntegrityError as error:
         raise PriceTaken(taken_words(new)) from error
+
+
+def published_version(viewer: Viewer, account: Account | None, currency: str, effective_on: date) -> RateCardVersion:
+    """Return a new published version of the card in that currency, which is made if there is none."""
+    card, _ = RateCard.objects.get_or_create(
+        organization_id=viewer.organization_id,
+        account=account,
+        currency=currency,
+        defaults={"name": f"{account.name if account else 'Price list'} {currency}"[:100]},
+    )
+    last = card.versions.aggregate(last=Max("number"))["last"]
+    version: RateCardVersion = RateCardVersion.objects.create(
+        organization_id=viewer.organization_id,
+        account=account,
+        card=card,
+        number=(last or 0) + 1,
+        effective_on=effective_on,
+        status=RateCardVersion.Status.PUBLISHED,
+        published_at=Now(),
+    )
+    return version
 
 
 def taken_words(new: NewPrice) -> str:

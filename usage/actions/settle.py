@@ -183,9 +183,18 @@ def _prices(organization_id: UUID, rows: list[DayRow]) -> PriceList:
         Q(account=None) | Q(account__in={row.account for row in rows}),
         organization_id=organization_id,
         meter__in={row.meter for row in rows},
-    ).values_list("meter_id", "account_id", "currency", "effective_on", "unit_price")
+        in_force=True,
+    )
     return PriceList(
-        UnitPrice(str(meter), account and str(account), *others) for meter, account, *others in prices.iterator()
+        UnitPrice(
+            str(price.meter_id),
+            price.account_id and str(price.account_id),
+            price.currency,
+            price.effective_on,
+            price.unit_price,
+        )
+        for price in prices.iterator()
+        if price.unit_price is not None
     )
 
 

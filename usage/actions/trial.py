@@ -12,6 +12,7 @@ from accounts.actions.audit import audit
 from accounts.credentials import new_key
 from accounts.models import Account, ApiKey, Membership, Organization, Role, Scope, User, plain_key
 from consumption_cs.lib.tenancy import Viewer, act_as
+from usage.actions.prices import NewPrice, add_prices
 from usage.models import Meter, Price
 
 KEY_NAME = "send_events"
@@ -82,14 +83,7 @@ def _meter(viewer: Viewer, plan: TrialPlan) -> Meter:
 def _price(viewer: Viewer, plan: TrialPlan, meter: Meter) -> None:
     if Price.objects.visible_to(viewer).filter(meter=meter, account=None, currency=plan.currency).exists():
         return
-    price = Price.objects.create(
-        organization_id=viewer.organization_id,
-        meter=meter,
-        currency=plan.currency,
-        unit_price=plan.unit_price,
-        effective_on=plan.starts_on,
-    )
-    audit(viewer, "price.created", price, f"{meter.name}: {price}")
+    add_prices(viewer, [NewPrice(meter, None, plan.currency, plan.unit_price, plan.starts_on)])
 
 
 def _accounts(viewer: Viewer, plan: TrialPlan) -> int:

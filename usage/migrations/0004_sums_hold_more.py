@@ -4,35 +4,34 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('usage', '0003_waiting'),
+        ("usage", "0003_waiting"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='accountday',
-            name='outcomes',
+            model_name="accountday",
+            name="outcomes",
             field=models.DecimalField(decimal_places=12, default=0, max_digits=60),
         ),
         migrations.AlterField(
-            model_name='usageday',
-            name='outcomes',
+            model_name="usageday",
+            name="outcomes",
             field=models.DecimalField(decimal_places=12, default=0, max_digits=60),
         ),
         migrations.AlterField(
-            model_name='usageday',
-            name='quantity',
+            model_name="usageday",
+            name="quantity",
             field=models.DecimalField(decimal_places=12, max_digits=60),
         ),
         migrations.AlterField(
-            model_name='usagehour',
-            name='outcomes',
+            model_name="usagehour",
+            name="outcomes",
             field=models.DecimalField(decimal_places=12, default=0, max_digits=60),
         ),
         migrations.AlterField(
-            model_name='usagehour',
-            name='quantity',
+            model_name="usagehour",
+            name="quantity",
             field=models.DecimalField(decimal_places=12, max_digits=60),
         ),
     ]

@@ -54,7 +54,7 @@ def today_of(organization: Organization, now: datetime) -> date:
 
 def price_list(viewer: Viewer, today: date, words: str = "", *, with_past: bool = True) -> list[MeterPrices]:
     """Return every meter with its prices; `words` narrows to accounts and meters whose name or key has them."""
-    prices = Price.objects.visible_to(viewer).select_related("meter", "account")
+    prices = Price.objects.visible_to(viewer).filter(in_force=True).select_related("meter", "account")
     series: dict[tuple[object, ...], list[Price]] = {}
     for price in prices.order_by("effective_on", "pk"):
         series.setdefault((price.meter_id, price.account_id, price.currency), []).append(price)
@@ -94,7 +94,9 @@ def _lines(steps: list[Price], today: date) -> Iterable[PriceLine]:
     for index, price in enumerate(steps):
         until = steps[index + 1].effective_on if index + 1 < len(steps) else None
         state = "ahead" if price.effective_on > today else "past" if until and until <= today else "in force"
-        yield PriceLine(price, until, state, exact_price(price.unit_price, price.currency))
+        each = price.unit_price
+        text = exact_price(each, price.currency) if each is not None else "in tiers or packages"
+        yield PriceLine(price, until, state, text)
 
 
 def _has(price: Price, words: str) -> bool:

@@ -1,0 +1,5 @@
+"""The API of this app."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,45 @@
+"""What happened: meters, workflows, rate cards, raw events and what the tick and settlement make of them."""
+
+from usage.models.billing import Adjustment, BillingPeriod, RatedDay, Settlement
+from usage.models.catalog import Meter, Workflow
+from usage.models.events import (
+    MAX_FAILURES,
+    Correction,
+    Event,
+    EventKey,
+    IngestBatch,
+    QuarantinedEvent,
+    RejectedEvent,
+)
+from usage.models.fields import money_field, quantity_field, sum_field
+from usage.models.rates import Price, RateCard, RateCardVersion, VendorCost
+from usage.models.sums import AccountDay, TouchedDay, UniqueValue, UsageDay, UsageHour, UsageSum
+
+__all__ = [
+    "MAX_FAILURES",
+    "AccountDay",
+    "Adjustment",
+    "BillingPeriod",
+    "Correction",
+    "Event",
+    "EventKey",
+    "IngestBatch",
+    "Meter",
+    "Price",
+    "QuarantinedEvent",
+    "RateCard",
+    "RateCardVersion",
+    "RatedDay",
+    "RejectedEvent",
+    "Settlement",
+    "TouchedDay",
+    "UniqueValue",
+    "UsageDay",
+    "UsageHour",
+    "UsageSum",
+    "VendorCost",
+    "Workflow",
+    "money_field",
+    "quantity_field",
+    "sum_field",
+]
