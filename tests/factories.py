@@ -14,7 +14,7 @@ from accounts.credentials import new_key
 from accounts.models import Account, ApiKey, Membership, Organization, Role, Scope, User
 from consumption_cs.lib.tenancy import Viewer, enter
 from usage.actions.prices import published_version
-from usage.models import AccountDay, IngestBatch, Meter, Price, UsageDay, Workflow
+from usage.models import AccountDay, IngestBatch, Meter, Price, UsageDay, VendorCost, Workflow
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=timezone.utc)
 PASSWORD = "correct horse battery"
@@ -189,4 +189,23 @@ def make_batch(organization: Organization, *sums: dict[str, Any], **fields: Any)
     enter(staff_of(organization))
     return IngestBatch.objects.create(
         organization=organization, events=sum(part["n"] for part in sums), sums=list(sums), **fields
+    )
+
+
+def make_cost(
+    meter: Meter,
+    unit_cost: str = "0.004",
+    account: Account | None = None,
+    workflow: Workflow | None = None,
+    **fields: Any,
+) -> VendorCost:
+    """What a unit of the meter costs the vendor: everybody, an account, or one of its workflows."""
+    enter(Viewer(meter.organization_id))
+    return VendorCost.objects.create(
+        organization_id=meter.organization_id,
+        meter=meter,
+        account=account,
+        workflow=workflow,
+        unit_cost=Decimal(unit_cost),
+        **{"currency": "USD", "effective_on": date(2020, 1, 1)} | fields,
     )

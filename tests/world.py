@@ -21,7 +21,17 @@ from accounts.models import (
 from consumption_cs.lib.ids import uuid7
 from consumption_cs.lib.tenancy import enter
 from tests import factories
-from usage.models import Event, IngestBatch, Meter, Price, QuarantinedEvent, RejectedEvent, TouchedDay, Workflow
+from usage.models import (
+    Event,
+    IngestBatch,
+    Meter,
+    Price,
+    QuarantinedEvent,
+    RejectedEvent,
+    TouchedDay,
+    VendorCost,
+    Workflow,
+)
 
 CANARY_AMOUNT = Decimal("86753.09")
 
@@ -57,6 +67,7 @@ class World:
     quarantined: QuarantinedEvent
     rejected: RejectedEvent
     audit: AuditEvent
+    cost: VendorCost
     accounts: list[AccountWorld] = field(default_factory=list)
 
     def ids(self, account: int = 0) -> dict[str, Any]:
@@ -79,6 +90,7 @@ class World:
             "quarantined_id": self.quarantined.pk,
             "rejected_id": self.rejected.pk,
             "organization_id": self.organization.pk,
+            "cost_id": self.cost.pk,
         }
 
 
@@ -112,6 +124,7 @@ def make_world(now: datetime) -> World:
             organization=organization, code="invalid_id", detail=canary, excerpt=canary, api_key=key
         ),
         audit=_audit(organization, None, staff[Role.ADMIN], canary),
+        cost=factories.make_cost(meter, "0.0042424"),
     )
     for number in (1, 2):
         world.accounts.append(_make_account(world, number, now))
