@@ -3,9 +3,10 @@
 The run from `start` to `until` is cut wherever a grant starts, ends or recurs and at every reset. In each segment the
 overage brought in and then the usage, in order of time, are drawn from the grants in force in the order of the named
 policy; what they do not cover is overage, and is tried again in the next segment of the same usage period. At a
-border, in this order: ended grants fall to zero; a reset rolls balances over and opens a new usage period; starting
-grants get their full amount; recurring ones are refilled to it. A recurrence, reset or start at exactly `until` is
-applied, an end is not. The state at `until` is a Snapshot; a run that goes on from it ends where one long run does.
+border, in this order: ended grants fall to zero; a reset rolls balances over and opens a new usage period; grants
+with a moment of their own roll over; starting grants get their full amount; recurring ones are refilled to it;
+changes are added. All of that happens at exactly `until` too, only an end does not. The state at `until` is a
+Snapshot; a run that goes on from it ends where one long run does.
 """
 
 from bisect import bisect_left
@@ -97,7 +98,9 @@ def _borders(grants: Iterable[Grant], resets: Iterable[datetime], start: datetim
     for grant in grants:
         begin, end = as_utc(grant.effective_at), grant.ends_at
         if begin < end:
-            moments |= {begin, end, *_recurrences(grant, start, until)}
+            moments |= {begin, end, *_recurrences(grant, start, until), *(as_utc(at) for at, _ in grant.changes)}
+            if grant.rolls_over_at is not None:
+                moments.add(as_utc(grant.rolls_over_at))
     return sorted(moment for moment in moments if start < moment < until)
 
 
@@ -143,6 +146,7 @@ class _Run:
         for grant in self.grants:
             if grant.id not in opening.balances and grant.is_active(start):
                 self._set(grant, grant.amount, "granted", start)
+                self._change(grant, start)
         self.refills: dict[datetime, list[Grant]] = {}
         for grant in self.grants:
             for moment in _recurrences(grant, start, self.until):
@@ -168,12 +172,16 @@ class _Run:
             self._end(moment)
         if reset:
             self._reset(reset, moment)
+        self._roll_over(moment)
         for grant in self.grants:
             if as_utc(grant.effective_at) == moment and grant.is_active(moment):
                 self._set(grant, grant.amount, "granted", moment)
         for grant in self.refills.get(moment, ()):
             self._set(grant, grant.amount, "refilled", moment)
             self._forget(grant)
+        for grant in self.grants:
+            if grant.changes and grant.is_active(moment):
+                self._change(grant, moment)
 
     def close(self) -> Burndown:
         overage = {meter: amount for meter, amount in sorted(self.overage.items()) if amount}
@@ -190,7 +198,7 @@ class _Run:
 
     def _reset(self, reset: Reset, moment: datetime) -> None:
         self.in_force = [g for g in self.grants if g.is_active(moment) and as_utc(g.effective_at) < moment]
-        for grant in self.in_force:
+        for grant in (grant for grant in self.in_force if grant.rolls_over_at is None):
             self._set(grant, grant.rollover.applied_to(self.balances[grant.id]), "rolled_over", moment)
         self.period_usage = self.grant_usage = ZERO
         self.period_start, self.drawn = moment, {}
@@ -198,6 +206,18 @@ class _Run:
             self._draw_overage(moment)
         else:
             self.overage = {}
+
+    def _roll_over(self, moment: datetime) -> None:
+        for grant in self.grants:
+            at = grant.rolls_over_at
+            if at is not None and as_utc(at) == moment and as_utc(grant.effective_at) < moment < grant.ends_at:
+                self._set(grant, grant.rollover.applied_to(self.balances[grant.id]), "rolled_over", moment)
+                self._forget(grant)
+
+    def _change(self, grant: Grant, moment: datetime) -> None:
+        for at, change in grant.changes:
+            if as_utc(at) == moment:
+                self._set(grant, max(self.balances[grant.id] + change, ZERO), "amended", moment)
 
     def _set(self, grant: Grant, balance: Decimal, kind: MovementKind, at: datetime) -> None:
         change = balance - self.balances[grant.id]
@@ -231,7 +251,7 @@ class _Run:
             taken = min(self.balances[grant.id], owed)
             if taken:
                 before = payers[index - 1] if index else None
-                why = f"{before.id} is used up" if before else why_before(grant, payers[1:2], self.policy)
+                why = f"{before.label} is used up" if before else why_before(grant, payers[1:2], self.policy)
                 self._book(Draw(at, meter, grant.id, taken, why))
                 owed -= taken
         return owed

@@ -45,7 +45,9 @@ class Grant:
     """One commit, credit or promotion: `amount` in currency, drawn from `effective_at` to just before it ends.
 
     It ends at the first of expiry, voiding and deletion. A lower `priority` is drawn earlier. `kind` matters to
-    named orders only. `only_meters` (empty: all) and `except_meters` say what it pays for.
+    named orders only. `only_meters` (empty: all) and `except_meters` say what it pays for. With `rolls_over_at` the
+    rollover is applied then, once, and resets leave the balance alone (FAR_FUTURE: it never rolls over). `changes`
+    add to the balance from a moment on, never below zero. `name` is what ledger rows call it, by default the id.
     """
 
     id: str
@@ -61,10 +63,20 @@ class Grant:
     kind: str = "prepaid"
     only_meters: frozenset[str] = frozenset()
     except_meters: frozenset[str] = frozenset()
+    rolls_over_at: datetime | None = None
+    changes: tuple[tuple[datetime, Decimal], ...] = ()
+    name: str = ""
 
     def __post_init__(self) -> None:
         if not self.amount.is_finite() or self.amount < 0:
             raise BurndownError("grant_amount", f"{self.id} grants {self.amount}: it must be zero or more.")
+        if any(not change.is_finite() for _, change in self.changes):
+            raise BurndownError("grant_change", f"{self.id} changes by something that is not a number.")
+
+    @property
+    def label(self) -> str:
+        """What people know it by."""
+        return self.name or self.id
 
     @property
     def ends_at(self) -> datetime:
@@ -120,7 +132,7 @@ def why_before(grant: Grant, others: Iterable[Grant], policy: str = "priority") 
     if not rest:
         return "the only commit in force"
     reason = next((name for name in POLICIES[policy] if _PARTS[name](grant) != _PARTS[name](rest[0])), _ID)
-    return f"{reason}, before {rest[0].id}"
+    return f"{reason}, before {rest[0].label}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from budgets.calc.grants import ZERO, Grant
 from consumption_cs.lib.periods import as_utc
 
 Aggregation = Literal["sum", "latest"]
-MovementKind = Literal["granted", "expired", "voided", "deleted", "rolled_over", "refilled"]
+MovementKind = Literal["granted", "expired", "voided", "deleted", "rolled_over", "amended", "refilled"]
 
 
 @dataclass(frozen=True, slots=True)

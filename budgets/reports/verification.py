@@ -8,7 +8,7 @@ from consumption_cs.lib.tenancy import Viewer
 
 @dataclass(frozen=True, slots=True)
 class Badge:
-    """The latest check of the ledger for the head of a money page. `tone`: ok, warn, bad or neutral (never ran)."""
+    """The latest check of the ledger for the head of a money page. `tone`: good, warn, bad or none (it never ran)."""
 
     tone: str
     words: str

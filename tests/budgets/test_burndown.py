@@ -51,6 +51,7 @@ def burn(grants: list[Grant], usage: list[UsageItem], start: int = 0, until: int
 
 
 money = st.decimals(min_value=0, max_value=D(1000), places=6, allow_nan=False)
+changes = st.decimals(min_value=-500, max_value=500, places=6, allow_nan=False)
 hours = st.integers(-10, LENGTH + 10)
 
 
@@ -78,6 +79,8 @@ def some_grant(draw: st.DrawFn, id: str) -> Grant:
         kind=draw(st.sampled_from(["prepaid", "promotional"])),
         only_meters=draw(st.sampled_from([frozenset(), frozenset({"tokens"})])),
         except_meters=draw(st.sampled_from([frozenset(), frozenset({"seats"})])),
+        rolls_over_at=draw(st.none() | hours.map(hour)),
+        changes=tuple(draw(st.lists(st.tuples(hours.map(hour), changes), max_size=2))),
     )
 
 
@@ -159,7 +162,11 @@ def test_usage_of_each_meter_is_what_was_drawn_and_the_overage(
 def test_no_balance_is_below_zero_or_above_what_it_can_hold(
     grants: list[Grant], usage: list[UsageItem], resets: list[Reset]
 ) -> None:
-    most = {grant.id: max(grant.amount, grant.rollover.most) for grant in grants}
+    most = {
+        grant.id: max(grant.amount, grant.rollover.most)
+        + sum((max(change, D(0)) for _, change in grant.changes), D(0))
+        for grant in grants
+    }
     for segment in run_all(grants, usage, resets).segments:
         assert all(0 <= balance <= most[name] for name, balance in segment.balance_at_end.items())
 
@@ -306,6 +313,34 @@ def test_a_refill_replaces_what_is_left_and_does_not_add() -> None:
     assert [segment.balance_at_start["g1"] for segment in run.segments] == [100, 100]
     assert run.closing.balances == {"g1": D(100)}
     assert [(row.kind, row.amount) for row in run.movements] == [("refilled", D(30)), ("refilled", D(40))]
+
+
+def test_a_commit_with_its_own_rollover_keeps_its_balance_at_resets() -> None:
+    grant = make_grant(ends=40, rollover=Rollover(D(0), D(30)), rolls_over_at=hour(20))
+    run = burn([grant], [used(1, "10")], resets=[Reset(hour(10))], until=30)
+    assert [(row.at, row.kind, row.amount) for row in run.movements] == [(hour(20), "rolled_over", D(-60))]
+    assert run.closing.balances == {"g1": D(30)}
+
+
+def test_a_change_adds_to_what_is_left_and_never_takes_more() -> None:
+    grant = make_grant(changes=((hour(5), D(20)), (hour(9), D(-500))))
+    run = burn([grant], [used(1, "70"), used(6, "10")])
+    assert [(row.at, row.kind, row.amount) for row in run.movements] == [
+        (hour(5), "amended", D(20)),
+        (hour(9), "amended", D(-40)),
+    ]
+    assert run.closing.balances == {"g1": D(0)}
+
+
+def test_a_change_brings_overage_of_the_period_home() -> None:
+    run = burn([make_grant(amount="10", changes=((hour(5), D(20)),))], [used(1, "25")])
+    assert (run.closing.total_overage, run.closing.total_balance) == (D(0), D(5))
+
+
+def test_people_read_the_names_of_commits() -> None:
+    named = [make_grant("a", "5", name="Prepaid 2026"), make_grant("b", name="Promo", priority=2)]
+    run = burn(named, [used(1, "8")])
+    assert [draw.why for draw in run.draws] == ["lower priority number, before Promo", "Prepaid 2026 is used up"]
 
 
 def test_a_gauge_counts_its_last_value_in_each_segment() -> None:
