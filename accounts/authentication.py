@@ -12,7 +12,10 @@ from consumption_cs.lib.tenancy import Viewer, enter
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer ccs_live_…` with the scope `read`; the key acts as its organization or account."""
+    """`Authorization: Bearer ccs_live_…` with the scope `read` or `manage`; it acts as its organization or account.
+
+    `manage` includes `read`: who sets prices must see them. Only keys of an organization have it.
+    """
 
     def authenticate(self, request: Request) -> tuple[User | None, ApiKey] | None:
         """Return the key, or None to let the session speak. Runs inside the view's transaction."""
@@ -24,9 +27,12 @@ class ApiKeyAuthentication(BaseAuthentication):
         key = find_key(presented.strip(), timezone.now())
         if key is None:
             raise AuthenticationFailed("This API key is unknown, expired or revoked.")
-        if Scope.READ not in key.scopes:
+        may_manage = Scope.MANAGE in key.scopes and key.account_id is None
+        if Scope.READ not in key.scopes and not may_manage:
             raise PermissionDenied("This key lacks the scope read.")
-        viewer = Viewer(key.organization_id, key.account_id, "key")
+        viewer = Viewer(
+            key.organization_id, key.account_id, "manager_key" if may_manage else "key", name=f"API key “{key.name}”"
+        )
         enter(viewer)
         request.viewer = viewer  # type: ignore[attr-defined]
         return None, key

@@ -56,7 +56,7 @@ class InviteForm(RoleForm):
 
 
 class KeyForm(forms.Form):
-    """A key to make. A customer's key only reads, so there is nothing to choose."""
+    """A key to make. A customer's key only reads, so there is nothing to choose; `manage` is offered to few."""
 
     name = forms.CharField(max_length=100, help_text="What uses it: “Billing worker”, “Warehouse export”.")
     scopes = forms.MultipleChoiceField(
@@ -68,10 +68,13 @@ class KeyForm(forms.Form):
     )
     term = forms.ChoiceField(label="It ends", choices=TERMS)
 
-    def __init__(self, *args: Any, account: Account | None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, account: Account | None, may_manage: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if account is not None:
             del self.fields["scopes"]
+        elif not may_manage:
+            offered = [(value, name) for value, name in Scope.choices if value != Scope.MANAGE]
+            self.fields["scopes"].choices = offered  # type: ignore[attr-defined]
 
     def clean_name(self) -> str:
         return clean_line(self.cleaned_data["name"])

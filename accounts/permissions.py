@@ -41,6 +41,7 @@ CAPABILITIES: dict[str, frozenset[str]] = {
         "import.manage",
         "key.manage",
         "key.view",
+        "manager_key.manage",
         "margin.view",
         "member.manage",
         "member.view",
@@ -103,7 +104,7 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     Role.PORTAL_VIEWER: _READ_PORTAL,
     # A key with the scope `read`; what it sees is the organization's or, with an account, that account's.
     "key": _READ_KEY,
-    # A key of the organization with the scope `manage` too: a billing system, say.
+    # A key of the organization with the scope `manage`, which includes `read`: a billing system, say.
     "manager_key": _READ_KEY | {"commit.manage", "cost.manage", "import.manage", "period.close", "price.manage"},
 }
 

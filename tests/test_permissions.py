@@ -6,10 +6,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import PORTAL_ROLES, STAFF_ROLES
+from accounts.models import PORTAL_ROLES, STAFF_ROLES, Scope
 from accounts.permissions import CAPABILITIES
 from consumption_cs.lib.tenancy import leave
-from tests.factories import signed_in
+from tests.factories import make_key, signed_in
 from tests.routes import ROUTES
 from tests.world import World, make_world
 
@@ -28,6 +28,8 @@ PUBLIC = {
     "accounts:branding_css",
     "accounts:branding_logo",
 }
+# Each kind of API key, by the role it acts in, with the scopes that give it.
+KEY_SCOPES: dict[str, tuple[str, ...]] = {"key": (Scope.READ,), "manager_key": (Scope.MANAGE,)}
 GUARDED = [route for route in ROUTES if route.capability]
 
 
@@ -54,7 +56,32 @@ def test_every_capability_of_a_route_is_in_the_table() -> None:
 
 
 def test_every_role_has_an_entry_and_the_last_word_is_no() -> None:
-    assert set(CAPABILITIES) == {*STAFF_ROLES, *PORTAL_ROLES, "key"}
+    assert set(CAPABILITIES) == {*STAFF_ROLES, *PORTAL_ROLES, *KEY_SCOPES}
+
+
+@pytest.mark.parametrize("role", KEY_SCOPES)
+def test_a_key_is_refused_exactly_when_the_table_says_so(role: str, world: World) -> None:
+    """With ids that name nothing, so that nothing happens: what is allowed is found missing or wrong, not refused."""
+    _, secret = make_key(world.organization, KEY_SCOPES[role], name=role)
+    leave()
+    headers = {"Authorization": f"Bearer {secret}"}
+    ids = {name: uuid4() for name in world.ids()}
+    asked = 0
+    for route in (route for route in GUARDED if "api" in route.name):
+        for method in ("get", "post"):
+            response = getattr(Client(), method)(route.url(ids), headers=headers)
+            denied = route.capability not in CAPABILITIES[role]
+            if response.status_code == 405:
+                continue
+            asked += 1
+            assert (response.status_code == 403) == denied, f"{role} {method} {route.name}: {response.status_code}"
+            assert response.status_code < 500, f"{role} {method} {route.name}"
+    assert asked >= 9
+
+
+def test_what_a_managing_key_may_a_reading_one_may_not() -> None:
+    assert CAPABILITIES["key"] < CAPABILITIES["manager_key"]
+    assert not any(name.endswith((".manage", ".close")) for name in CAPABILITIES["key"])
 
 
 @pytest.mark.parametrize("role", [*STAFF_ROLES, *PORTAL_ROLES])

@@ -35,7 +35,7 @@ def audit_many(viewer: Viewer, acts: Iterable[Act]) -> None:
             organization_id=viewer.organization_id,
             account_id=getattr(target, "account_id", None),
             actor=person,
-            actor_name=str(person) if person else viewer.role,
+            actor_name=str(person) if person else viewer.name or viewer.role,
             action=action,
             target_type=target._meta.model_name,
             target_id=str(target.pk),

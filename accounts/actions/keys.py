@@ -6,6 +6,7 @@ from accounts.actions.audit import audit
 from accounts.actions.people import Refused
 from accounts.credentials import new_key
 from accounts.models import Account, ApiKey, Scope
+from accounts.permissions import require
 from consumption_cs.lib.tenancy import Viewer
 
 
@@ -14,8 +15,10 @@ def create_key(
 ) -> tuple[ApiKey, str]:
     """Make a key of the organization or, with `account`, one that only reads that account; return it and its secret.
 
-    Raises Refused when a key that works has the same name there: nobody could tell the two apart.
+    Raises Refused when a key that works has the same name there: nobody could tell the two apart. Raises
+    PermissionDenied for the scope `manage` unless the viewer may hand it out.
     """
+    _check_may_hand_out(viewer, scopes)
     same = ApiKey.objects.visible_to(viewer).filter(account=account, name=name).usable_at(now)
     if same.exists():
         raise Refused(f"A key named “{name}” works already. Give this one another name.")
@@ -25,9 +28,11 @@ def create_key(
 def rotate_key(viewer: Viewer, key: ApiKey, overlap: timedelta, now: datetime) -> tuple[ApiKey, str]:
     """Make a key in the place of `key`, which goes on working for `overlap`; return the new one and its secret.
 
-    A key that had a term gives the new one as long a term. Raises Refused for keys that ended or were replaced.
+    A key that had a term gives the new one as long a term. Raises Refused for keys that ended or were replaced, and
+    PermissionDenied for a key with the scope `manage` unless the viewer may hand that out.
     """
     old = _lock(viewer, key)
+    _check_may_hand_out(viewer, old.scopes)
     if old.revoked_at or (old.expires_at and old.expires_at <= now):
         raise Refused(f"“{old.name}” does not work any more. Make a new key instead.")
     if ApiKey.objects.visible_to(viewer).filter(replaces=old.pk).exists():
@@ -50,6 +55,12 @@ def revoke_key(viewer: Viewer, key: ApiKey, now: datetime) -> None:
     old.revoked_at = now
     old.save(update_fields=["revoked_at"])
     audit(viewer, "key.revoked", old, old.name, {"prefix": old.prefix})
+
+
+def _check_may_hand_out(viewer: Viewer, scopes: list[str]) -> None:
+    """A key that sets prices is a right of its own: whoever only makes keys must not get it by making one."""
+    if Scope.MANAGE in scopes:
+        require(viewer, "manager_key.manage")
 
 
 def _add(

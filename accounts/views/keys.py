@@ -19,6 +19,7 @@ from accounts.permissions import can, requires
 from accounts.reports import key_lines
 
 MANAGE = "key.manage"
+HAND_OUT = "manager_key.manage"  # keys that set prices and commits
 
 
 @require_safe
@@ -51,19 +52,19 @@ def _page(
         "sends_events": key is not None and bool({Scope.EVENTS_WRITE, Scope.EVENTS_BACKFILL} & set(key.scopes)),
     }
     if context["may_manage"]:
-        context["form"] = form or KeyForm(account=account)
+        context["form"] = form or KeyForm(account=account, may_manage=can(viewer, HAND_OUT))
     return render(request, "accounts/keys.html", context, status=status)
 
 
 def _create(request: HttpRequest, account_id: UUID | None = None) -> HttpResponse:
     """Answer with the secret itself: sent on to a next page it would have to be stored in between."""
-    account, now = _account(request), timezone.now()
-    form = KeyForm(request.POST, account=account)
+    viewer, account, now = viewer_of(request), _account(request), timezone.now()
+    form = KeyForm(request.POST, account=account, may_manage=can(viewer, HAND_OUT))
     if form.is_valid():
         scopes = form.cleaned_data.get("scopes", [])
         try:
             name, ends = form.cleaned_data["name"], form.expires_at(now)
-            made = acts.create_key(viewer_of(request), account, name, scopes, ends, now)
+            made = acts.create_key(viewer, account, name, scopes, ends, now)
         except Refused as refused:
             form.add_error("name", str(refused))
         else:

@@ -14,12 +14,16 @@ ALL_ACCOUNTS = "all"
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Vendor staff or a job, who see a whole organization; or, with `account_id`, a portal user of one account."""
+    """Vendor staff or a job, who see a whole organization; or, with `account_id`, a portal user of one account.
+
+    `name` is for the audit log, where no person acts: that of the API key.
+    """
 
     organization_id: UUID
     account_id: UUID | None = None
     role: str = "system"
     user_id: UUID | None = None
+    name: str = ""
 
     @property
     def is_portal(self) -> bool:

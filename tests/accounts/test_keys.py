@@ -8,10 +8,11 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from accounts.actions.audit import audit
 from accounts.actions.keys import Refused, rotate_key
 from accounts.credentials import find_key
 from accounts.models import Account, ApiKey, AuditEvent, Membership, Role, Scope
-from consumption_cs.lib.tenancy import enter, leave
+from consumption_cs.lib.tenancy import Viewer, enter, leave
 from tests.factories import make_account, make_key, make_member, make_meter, make_organization, signed_in, staff_of
 
 pytestmark = pytest.mark.django_db
@@ -167,3 +168,25 @@ def test_states_are_said_in_words(admin: Membership) -> None:
     page = signed_in(admin).get("/keys/").content.decode()
     for words in ("Works", "Ends soon", "Expired", "Revoked", "never"):
         assert words in page
+
+
+def test_only_admins_make_or_replace_keys_that_manage_money(admin: Membership) -> None:
+    cto = make_member(admin.organization, Role.FIELD_CTO)
+    managing, _ = make_key(admin.organization, (Scope.MANAGE,), name="Billing")
+    leave()
+    wanted = NEW | {"name": "Other", "scopes": [Scope.MANAGE.value]}
+    theirs, ours = signed_in(cto), signed_in(admin)
+    assert 'value="manage"' not in theirs.get("/keys/").content.decode()
+    assert 'value="manage"' in ours.get("/keys/").content.decode()
+    assert theirs.post("/keys/new/", wanted).status_code == 422
+    assert theirs.post(f"/keys/{managing.pk}/rotate/", {"hours": "24"}).status_code == 403
+    assert [key.name for key in _keys(admin)] == ["Billing"]
+    assert ours.post("/keys/new/", wanted).status_code == 201
+    assert ours.post(f"/keys/{managing.pk}/rotate/", {"hours": "24"}).status_code == 201
+
+
+def test_the_audit_log_names_the_key_that_acted(admin: Membership) -> None:
+    key, _ = make_key(admin.organization, (Scope.MANAGE,), name="Billing worker")
+    viewer = Viewer(admin.organization_id, None, "manager_key", name="API key “Billing worker”")
+    audit(viewer, "price.published", key, "v1")
+    assert AuditEvent.objects.get().actor_name == "API key “Billing worker”"

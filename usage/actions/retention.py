@@ -14,12 +14,14 @@ from usage.actions.roll_up import HOURS_KEPT
 MONTHS_AHEAD = 3
 REJECTED_KEPT = timedelta(days=90)
 BATCHES_KEPT = timedelta(days=90)
+IDEMPOTENCY_KEYS_KEPT = timedelta(hours=24)
 _AT_ONCE = 10_000
 
 # Each deletes at most a bounded number of rows of one organization, so that no lock is held for long.
 _FORGET = {
     "usage_hour": ("starts_at < %s", HOURS_KEPT),
     "usage_rejectedevent": ("received_at < %s", REJECTED_KEPT),
+    "accounts_idempotencykey": ("created_at < %s", IDEMPOTENCY_KEYS_KEPT),
     "usage_ingestbatch": ("rolled_at IS NOT NULL AND received_at < %s", BATCHES_KEPT),
 }
 

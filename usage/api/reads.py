@@ -18,6 +18,7 @@ from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from accounts.http import viewer_of
+from accounts.idempotency import idempotent
 from accounts.models import Account
 from accounts.pagination import CursorPagination
 from consumption_cs.lib.periods import DAY, day_of, zone_of
@@ -179,6 +180,7 @@ class ReplayView(APIView):
     schema = ReadSchema()
     capability = "event.replay"
 
+    @idempotent
     @extend_schema(request=ReplaySerializer, responses=ReplayedSerializer)
     def post(self, request: Request) -> Response:
         asked = ReplaySerializer(data=request.data)
