@@ -79,7 +79,7 @@ class VendorCostListView(ListAPIView):
         if not form.is_valid():
             # What is wrong with no single field is wrong with the day: there is a cost from it on already.
             raise ValidationError(
-                {"effective_on" if name == "__all__" else name: e for name, e in form.errors.items()}
+                {"effective_on" if name == "__all__" else name: list(e) for name, e in form.errors.items()}
             )
         try:
             (cost,) = add_costs(viewer_of(request), [form.new_cost])
@@ -115,6 +115,5 @@ def _form(request: Request, asked: dict[str, Any]) -> VendorCostForm:
         raise ValidationError({"meter": [f"No meter has the key “{asked['meter'][:60]}”."]})
     data = {name: value for name, value in asked.items() if value is not None} | {"meter": str(meter.pk)}
     form = VendorCostForm(data, viewer=viewer, organization=organization)
-    if not data.get("currency"):
-        form.data["currency"] = form.currency_of(str(data.get("account", "")))
+    data.setdefault("currency", form.currency_of(str(data.get("account", ""))))
     return form
