@@ -1,0 +1,141 @@
+"""When commits run out: a fan of spend drawn from layers of commits, for many accounts at once. Pure numpy.
+
+The three quantiles of a forecast become a fan of paths, one for each of LEVELS, that keep their level from day to day;
+so a date at which 90 of 100 paths are still funded is the P10 of the date. Each path is drawn from the layers in their
+order, day by day: layers start and lapse, and what they do not cover is overage. Amounts are floats, since they are
+estimates; what is booked is never computed here.
+"""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from budgets.calc.usage_windows import Floats
+
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+LEVELS: Floats = np.round(np.arange(0.02, 0.99, 0.02), 2)  # 49 probabilities, .02 to .98, with .10, .50 and .90
+NEVER = np.iinfo(np.int64).max  # a day that does not come
+_SMALL = 1e-9  # of an account's spend or commit: less than that is rounding
+
+
+def _normal_scores(levels: Floats) -> Floats:
+    return np.array([NormalDist().inv_cdf(float(level)) for level in levels])
+
+
+_Z = _normal_scores(LEVELS)
+_Z90 = float(_normal_scores(np.array([0.9]))[0])
+
+
+def fan(quantiles: Floats) -> Floats:
+    """Return cumulative spend [accounts, levels, days] for `quantiles` [3, accounts, days] (P10, P50, P90).
+
+    On either side of P50 the logs are normal with the width that P10 or P90 gives. Never falls along days or levels,
+    and goes through P10, P50 and P90 wherever those are above zero.
+    """
+    low, middle, high = (np.maximum(one, 0.0) for one in quantiles)
+    floor = np.maximum(middle, high) * 1e-6 + 1e-12
+    down = np.log((middle + floor) / (low + floor)) / _Z90
+    up = np.log((high + floor) / (middle + floor)) / _Z90
+    z = _Z[None, :, None]
+    logs = np.log(middle + floor)[:, None, :] + np.where(z < 0, z * down[:, None, :], z * up[:, None, :])
+    paths = np.maximum(np.exp(logs) - floor[:, None, :], 0.0)
+    return np.asarray(np.maximum.accumulate(np.maximum.accumulate(paths, axis=2), axis=1))
+
+
+def daily(cumulative: Floats) -> Floats:
+    """Return what cumulative paths [..., days] add on each day."""
+    return np.diff(cumulative, axis=-1, prepend=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """Commits in drawing order, [accounts, layers]: what each has `left` and on which days [starts, ends) it pays.
+
+    Days count from 0, the first day of the fan; a layer in force has a start of 0 or less, one without expiry the end
+    NEVER, and an account with fewer layers is filled up with zeros.
+    """
+
+    left: Floats
+    starts: Ints
+    ends: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class RunOut:
+    """What becomes of each path, [accounts, levels] unless said otherwise.
+
+    `day` on which it runs out (NEVER: not within the fan): the first with overage, or whose use takes the last.
+    `overage` and `unused` until the account's term ends (unused: lapsed before, or left then). `balance`
+    [accounts, levels, days] at the end of each day. `empty` [accounts, levels, layers]: the day each layer is used up
+    or lapses.
+    """
+
+    day: Ints
+    overage: Floats
+    unused: Floats
+    balance: Floats
+    empty: Ints
+
+
+def run_out(spend: Floats, layers: Layers, term: Ints) -> RunOut:
+    """Draw daily `spend` [accounts, levels, days] from the layers; `term` [accounts]: the first day after the term."""
+    accounts, levels, days = spend.shape
+    left = np.repeat(layers.left[:, None, :], levels, axis=1).astype(np.float64)
+    tiny = _SMALL * (np.abs(layers.left).sum(axis=1)[:, None] + spend.sum(axis=2)) + 1e-12
+    day_out = np.full((accounts, levels), NEVER, dtype=np.int64)
+    empty = np.full((accounts, levels, layers.left.shape[1]), NEVER, dtype=np.int64)
+    overage = np.zeros((accounts, levels))
+    unused = np.zeros((accounts, levels))
+    balance = np.zeros((accounts, levels, days))
+    for day in range(days):
+        in_term = (day < term)[:, None]
+        lapsing = layers.ends == day
+        if lapsing.any():
+            lapsed = left * lapsing[:, None, :]
+            unused += np.where(in_term, lapsed.sum(axis=2), 0.0)
+            empty = np.where((empty == NEVER) & lapsing[:, None, :], day, empty)
+            left -= lapsed
+        paying = (layers.starts <= day) & (day < layers.ends)
+        owed = spend[:, :, day].copy()
+        for number in range(left.shape[2]):
+            taken = np.minimum(left[:, :, number], owed) * paying[:, None, number]
+            left[:, :, number] -= taken
+            owed -= taken
+            used_up = (taken > 0) & (left[:, :, number] <= tiny) & (empty[:, :, number] == NEVER)
+            empty[:, :, number] = np.where(used_up, day, empty[:, :, number])
+        overage += np.where(in_term, owed, 0.0)
+        held = (left * paying[:, None, :]).sum(axis=2)
+        balance[:, :, day] = held
+        out = (owed > tiny) | ((held <= tiny) & (spend[:, :, day] > 0))
+        day_out = np.where((day_out == NEVER) & out, day, day_out)
+        ending = (term == day + 1)[:, None]
+        unused += np.where(ending, held, 0.0)
+    return RunOut(day_out, overage, unused, balance, empty)
+
+
+def at_level(values: Floats | Ints, probability: float) -> Any:
+    """Return values [accounts, levels, ...] of the path at `probability`, one of LEVELS."""
+    return values[:, int(np.argmin(np.abs(LEVELS - probability)))]
+
+
+def chance(happens: Any) -> Floats:
+    """Return the probability [accounts] that something is true of a path, from booleans [accounts, levels]."""
+    return np.asarray(np.mean(happens, axis=1))
+
+
+def mean(values: Floats) -> Floats:
+    """Return the expected value [accounts] of amounts [accounts, levels]; tails beyond LEVELS weigh as their ends."""
+    return np.asarray(values.mean(axis=1))
+
+
+def widened(quantiles: Floats, low: Floats, high: Floats) -> Floats:
+    """Scale the distance of P10 (by `low` [accounts]) and P90 (by `high`) from P50, in logs; [3, accounts, days]."""
+    p10, p50, p90 = quantiles
+    floor = np.maximum(p50, p90) * 1e-6 + 1e-12
+    below = np.exp(np.log((p10 + floor) / (p50 + floor)) * low[:, None])
+    above = np.exp(np.log((p90 + floor) / (p50 + floor)) * high[:, None])
+    scaled = np.stack([(p50 + floor) * below - floor, p50, (p50 + floor) * above - floor])
+    return np.asarray(np.maximum.accumulate(np.maximum(scaled, 0.0), axis=2))
