@@ -27,7 +27,9 @@ STAFF = (
     Place("Prices", "usage:prices", "receipt"),
     Place("Rate cards", "usage:rate_cards", "receipt"),
     Place("Imports", "usage:imports", "download"),
+    Place("Run-outs", "budgets:run_outs", "calendar"),
     Place("Finance", "budgets:reconciliation", "scale"),
+    Place("Reports", "budgets:reports", "file"),
     Place("Members", "accounts:members", "users"),
     Place("Keys", "accounts:keys", "key"),
     Place("Audit log", "accounts:audit", "book"),
@@ -36,6 +38,7 @@ STAFF = (
 ACCOUNT = (
     Place("Overview", "usage:overview", "chart"),
     Place("Workflows", "usage:workflows", "layers"),
+    Place("Burndown", "budgets:burndown", "trending-down"),
     Place("Commits", "budgets:commits", "wallet"),
     Place("Ledger", "budgets:ledger", "book"),
     Place("Statements", "budgets:statements", "receipt"),

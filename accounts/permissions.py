@@ -24,14 +24,19 @@ _READ_STAFF = frozenset(
         "workflow.view",
         "price.view",
         "reconciliation.view",
+        "forecast.view",
     }
 )
 _READ_KEY = _READ_STAFF | {"meter.view"}
-_READ_PORTAL = frozenset({"usage.view", "money.view", "workflow.view"})
+_READ_PORTAL = frozenset({"usage.view", "money.view", "workflow.view", "forecast.view"})
 
 CAPABILITIES: dict[str, frozenset[str]] = {
     Role.ADMIN: _READ_STAFF
     | {
+        "feed.manage",
+        "planned.edit",
+        "report.create",
+        "scenario.edit",
         "account.edit",
         "account.import",
         "audit.view",
@@ -55,6 +60,9 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     },
     Role.LEADER: _READ_STAFF
     | {
+        "feed.manage",
+        "report.create",
+        "scenario.edit",
         "account.edit",
         "account.import",
         "audit.view",
@@ -64,9 +72,22 @@ CAPABILITIES: dict[str, frozenset[str]] = {
         "portal_member.manage",
         "workflow.edit",
     },
-    Role.CSM: _READ_STAFF | {"account.edit", "member.view", "meter.view", "portal_member.manage", "workflow.edit"},
+    Role.CSM: _READ_STAFF
+    | {
+        "feed.manage",
+        "planned.edit",
+        "report.create",
+        "scenario.edit",
+        "account.edit",
+        "member.view",
+        "meter.view",
+        "portal_member.manage",
+        "workflow.edit",
+    },
     Role.FIELD_CTO: _READ_STAFF
     | {
+        "feed.manage",
+        "planned.edit",
         "event.replay",
         "import.manage",
         "key.manage",
@@ -78,6 +99,9 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     },
     Role.FINANCE: _READ_STAFF
     | {
+        "feed.manage",
+        "report.create",
+        "scenario.edit",
         "audit.view",
         "commit.manage",
         "cost.manage",
@@ -88,9 +112,13 @@ CAPABILITIES: dict[str, frozenset[str]] = {
         "period.close",
         "price.manage",
     },
-    Role.ANALYST: _READ_STAFF | {"member.view", "meter.view"},
+    Role.ANALYST: _READ_STAFF | {"feed.manage", "member.view", "meter.view"},
     Role.PORTAL_OWNER: _READ_PORTAL
     | {
+        "feed.manage",
+        "planned.edit",
+        "report.create",
+        "scenario.edit",
         "audit.view",
         "event.view",
         "key.manage",
@@ -99,13 +127,15 @@ CAPABILITIES: dict[str, frozenset[str]] = {
         "portal_member.manage",
         "workflow.edit",
     },
-    Role.PORTAL_FINANCE: _READ_PORTAL | {"member.view"},
-    Role.PORTAL_ENGINEER: _READ_PORTAL | {"event.view", "key.manage", "key.view", "member.view", "workflow.edit"},
-    Role.PORTAL_VIEWER: _READ_PORTAL,
+    Role.PORTAL_FINANCE: _READ_PORTAL | {"feed.manage", "report.create", "scenario.edit", "member.view"},
+    Role.PORTAL_ENGINEER: _READ_PORTAL
+    | {"feed.manage", "planned.edit", "event.view", "key.manage", "key.view", "member.view", "workflow.edit"},
+    Role.PORTAL_VIEWER: _READ_PORTAL | {"feed.manage"},
     # A key with the scope `read`; what it sees is the organization's or, with an account, that account's.
     "key": _READ_KEY,
     # A key of the organization with the scope `manage`, which includes `read`: a billing system, say.
-    "manager_key": _READ_KEY | {"commit.manage", "cost.manage", "import.manage", "period.close", "price.manage"},
+    "manager_key": _READ_KEY
+    | {"commit.manage", "cost.manage", "import.manage", "period.close", "planned.edit", "price.manage"},
 }
 
 
