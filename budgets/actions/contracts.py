@@ -1,11 +1,17 @@
 """Contracts: the term, the order in which commits are drawn, and what overage costs."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db import IntegrityError, transaction
+
+from accounts.actions.audit import audit
 from accounts.models import Account
+from budgets.actions.redraw import first_open_day, hold_account, redraw
 from budgets.models import Contract
+from consumption_cs.lib.periods import day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer
 
 
@@ -31,7 +37,17 @@ class NewContract:
 
 def create_contract(viewer: Viewer, account: Account, new: NewContract, now: datetime) -> Contract:
     """Store a contract, and put the term in force (or the next) on the account. Raises ContractError."""
-    raise NotImplementedError
+    with transaction.atomic():
+        closed_until = hold_account(viewer, account, now)
+        contract = Contract(
+            organization_id=viewer.organization_id, account=account, created_by_id=viewer.user_id, **asdict(new)
+        )
+        _save(contract, new)
+        audit(viewer, "contract.created", contract, contract.name, _details(contract))
+        _put_on_account(account, now)
+        from_day = max(new.starts_on, closed_until or new.starts_on)
+        redraw(viewer, account, from_day, f"The contract {contract.name} was made", now)
+    return contract
 
 
 def change_contract(viewer: Viewer, contract: Contract, new: NewContract, now: datetime) -> Contract:
@@ -39,4 +55,64 @@ def change_contract(viewer: Viewer, contract: Contract, new: NewContract, now: d
 
     A new draw policy counts for all days that are not frozen yet, which are drawn again.
     """
-    raise NotImplementedError
+    if new.starts_on != contract.starts_on:
+        raise ContractError("The start of a contract cannot be moved: make another contract.", "starts_on")
+    account: Account = contract.account
+    with transaction.atomic():
+        hold_account(viewer, account, now)
+        before = _details(contract)
+        changed = Contract.objects.get(organization_id=viewer.organization_id, pk=contract.pk)
+        for name, value in asdict(new).items():
+            setattr(changed, name, value)
+        _save(changed, new)
+        audit(viewer, "contract.changed", changed, changed.name, {"before": before, "after": _details(changed)})
+        _put_on_account(account, now)
+        from_day = first_open_day(viewer, account, new.starts_on)
+        redraw(viewer, account, from_day, f"The contract {changed.name} was changed", now)
+    return changed
+
+
+def _save(contract: Contract, new: NewContract) -> None:
+    """Raises ContractError for terms that do not fit their columns, or each other."""
+    if not contract.name.strip():
+        raise ContractError("Give the contract a name, such as Order form 2026.", "name")
+    if new.ends_on is not None and new.ends_on <= new.starts_on:
+        raise ContractError(
+            f"The contract must end after it starts: give a first day after the term later than"
+            f" {new.starts_on:%-d %B %Y}.",
+            "ends_on",
+        )
+    if not new.overage_factor.is_finite() or new.overage_factor < 0:
+        raise ContractError("The overage factor must be zero or more: 1 is the contract rate.", "overage_factor")
+    try:
+        # The constraints too: the database would answer them with an error of its own.
+        contract.full_clean(exclude=["organization", "account", "created_by"])
+        with transaction.atomic():
+            contract.save()
+    except ValidationError as error:
+        name, messages = next(iter(error.message_dict.items()))
+        raise ContractError(str(messages[0]), "" if name == NON_FIELD_ERRORS else name) from error
+    except IntegrityError as error:
+        raise ContractError("Another contract covers a part of this term: end it first.", "starts_on") from error
+
+
+def _put_on_account(account: Account, now: datetime) -> None:
+    """Show the term in force on the account, else the next, else the last."""
+    today = day_of(now, zone_of(account.timezone))
+    contracts = list(
+        Contract.objects.filter(organization_id=account.organization_id, account=account).order_by("starts_on")
+    )
+    current = next((row for row in contracts if row.ends_on is None or row.ends_on > today), contracts[-1])
+    account.contract_starts_on, account.contract_ends_on = current.starts_on, current.ends_on
+    account.save(update_fields=["contract_starts_on", "contract_ends_on"])
+
+
+def _details(contract: Contract) -> dict[str, str]:
+    return {
+        "name": contract.name,
+        "starts_on": contract.starts_on.isoformat(),
+        "ends_on": contract.ends_on.isoformat() if contract.ends_on else "",
+        "draw_policy": contract.draw_policy,
+        "overage_factor": f"{contract.overage_factor:f}",
+        "note": contract.note,
+    }

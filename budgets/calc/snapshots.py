@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from budgets.calc.grants import ZERO, Grant
 from consumption_cs.lib.periods import as_utc
@@ -112,3 +112,28 @@ def full_balances(grants: Iterable[Grant], moment: datetime) -> dict[str, Decima
 def in_order(item: UsageItem) -> tuple[datetime, str, Decimal]:
     """Sort key of usage: time, then whatever makes the order of equals the same in every run."""
     return (as_utc(item.at), item.meter, item.amount)
+
+
+def as_json(state: Snapshot) -> dict[str, object]:
+    """Return a snapshot as JSON, decimals as text; nothing is lost."""
+    return {
+        "balances": {name: f"{balance:f}" for name, balance in state.balances.items()},
+        "overage": {meter: f"{amount:f}" for meter, amount in state.overage.items()},
+        "period_usage": f"{state.period_usage:f}",
+        "grant_usage": f"{state.grant_usage:f}",
+        "period_start": state.period_start.isoformat() if state.period_start else None,
+        "drawn": [[name, meter, f"{amount:f}"] for (name, meter), amount in state.drawn.items()],
+    }
+
+
+def from_json(stored: Mapping[str, Any]) -> Snapshot:
+    """Return the snapshot that `as_json` wrote; an empty one for an empty object."""
+    start = stored.get("period_start")
+    return Snapshot(
+        {name: Decimal(balance) for name, balance in stored.get("balances", {}).items()},
+        {meter: Decimal(amount) for meter, amount in stored.get("overage", {}).items()},
+        Decimal(stored.get("period_usage", "0")),
+        Decimal(stored.get("grant_usage", "0")),
+        datetime.fromisoformat(start) if start else None,
+        {(name, meter): Decimal(amount) for name, meter, amount in stored.get("drawn", [])},
+    )
