@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from usage.api import events, reads
+from usage.api import events, quotes, reads
 
 app_name = "usage-api"
 urlpatterns = [
@@ -15,4 +15,6 @@ urlpatterns = [
     path("event-log", reads.EventLogView.as_view(), name="event-log"),
     path("quarantined-events", reads.QuarantinedEventListView.as_view(), name="quarantined-events"),
     path("quarantined-events/replay", reads.ReplayView.as_view(), name="replay"),
+    path("price-quotes", quotes.PriceQuoteView.as_view(), name="price-quotes"),
+    path("price-quotes/phased", quotes.PhasedQuoteView.as_view(), name="phased-price-quotes"),
 ]

@@ -166,7 +166,7 @@ def _conversion(params: Terms) -> Conversion | None:
     op, rounding = convert.get("op"), convert.get("round")
     if op not in ("multiply", "divide"):
         raise PriceError(f"convert.op is {op!r}: use multiply or divide.")
-    if rounding is not None and rounding not in _ROUNDINGS:
+    if rounding is not None and (not isinstance(rounding, str) or rounding not in _ROUNDINGS):
         raise PriceError(f"convert.round is {rounding!r}: use ceil, floor, half_up or none.")
     try:
         return Conversion(
