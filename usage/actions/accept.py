@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterable
 from datetime import datetime
-from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
@@ -11,15 +10,19 @@ import msgspec
 from django.db import DataError, IntegrityError
 
 from consumption_cs.lib.tenancy import Viewer, act_as
+from usage.actions.corrections import correct, hold_corrections
 from usage.actions.directory import Directory, WorkflowName, directory_of
 from usage.actions.staging import (
     Staged,
+    digest_of,
     forget_partitions,
+    key_of,
     make_partitions_for,
     store_new,
     store_quarantined,
 )
 from usage.calc.cloudevents import Event, canonical_json
+from usage.calc.corrections import CorrectionEvent
 from usage.calc.metering import read_usage
 from usage.calc.parsing import Item
 from usage.calc.problems import Problem, excerpt_of
@@ -57,7 +60,7 @@ def accept_events(sender: Sender, items: list[Item], now: datetime) -> Accepted:
     stop the others; a full retry changes nothing. Raises django.db.OperationalError and the like when the database
     cannot take them: then nothing is stored.
     """
-    moments = [item.time or now for item in items if type(item) is Event]
+    moments = [item.time or now for item in items if not isinstance(item, Problem)]
     make_partitions_for(moments)
     try:
         return _accept(sender, items, now)
@@ -74,20 +77,6 @@ def record_unreadable(sender: Sender, code: str, detail: str, excerpt: str) -> N
     """Note a request of which no event could be read in the event log."""
     with act_as(_viewer(sender)):
         _store_problems(sender, [Problem(0, code, detail, "", excerpt)])
-
-
-def key_of(source: str, event_id: str) -> str:
-    """What makes an event itself, as 32 hex digits. Neither part can hold the NUL that parts them."""
-    return blake2b(f"{source}\0{event_id}".encode(), digest_size=16).hexdigest()
-
-
-def digest_of(event: Event, stamp: str, properties: bytes) -> int:
-    """A 64-bit digest of what the event says, to tell a retry from another event with the same id.
-
-    `stamp` is its own time as text, empty when it gives none.
-    """
-    head = f"{event.type}\0{event.subject}\0{stamp}\0".encode()
-    return int.from_bytes(blake2b(head + properties, digest_size=8).digest(), "big", signed=True)
 
 
 def _viewer(sender: Sender) -> Viewer:
@@ -116,16 +105,20 @@ def _accept(sender: Sender, items: list[Item], now: datetime) -> Accepted:
     batch = Batch(directory_of(sender.organization_id), now)
     with act_as(_viewer(sender)):
         batch.classify(items)
+        if batch.corrections:
+            hold_corrections(sender.organization_id)
         made = batch.name_workflows()
-        if batch.staged:
-            _store(sender, batch)
+        new = _store(sender, batch) if batch.staged else {}
+        if batch.corrections:
+            made |= _correct(sender, batch, new)
         if batch.problems:
             _store_problems(sender, batch.problems)
     batch.directory.workflows.update(made)  # not before the commit: they might not have come to be
     return batch.answer(len(items))
 
 
-def _store(sender: Sender, batch: "Batch") -> None:
+def _store(sender: Sender, batch: "Batch") -> dict[str, int]:
+    """Store what is new; returns its keys and places when there are corrections, which must not come before it."""
     staged = list(batch.staged.values())
     seen = store_new(sender.organization_id, sender.api_key_id, staged, batch.directory.zone_of)
     for one in staged if seen else ():
@@ -135,6 +128,16 @@ def _store(sender: Sender, batch: "Batch") -> None:
     if unknown:
         store_quarantined(sender.organization_id, sender.api_key_id, unknown)
         batch.note_quarantined(unknown)
+    return {one.key: one.event.index for one in staged if one.key not in seen} if batch.corrections else {}
+
+
+def _correct(sender: Sender, batch: "Batch", new: dict[str, int]) -> dict[WorkflowName, str]:
+    outcome = correct(batch.directory, sender.api_key_id, batch.corrections, new)
+    for problem in outcome.problems:
+        batch.reject(problem)
+    for item, differs in outcome.duplicates:
+        batch.note_duplicate(item.event, differs=differs)
+    return outcome.workflows
 
 
 class Batch:
@@ -144,24 +147,31 @@ class Batch:
         self.directory = directory
         self.now = now
         self.staged: dict[str, Staged] = {}
+        self.corrections: list[CorrectionEvent] = []
         self.problems: list[Problem] = []
         self.results: dict[int, dict[str, Any]] = {}
         self._counts = {"duplicate": 0, "quarantined": 0, "rejected": 0}
 
     def classify(self, items: list[Item]) -> None:
-        """Stage each event once (the first wins) and keep the problems."""
-        events = [item for item in items if type(item) is Event]
+        """Stage each event once (the first wins); keep the problems, and the corrections for later."""
+        events = [item for item in items if not isinstance(item, Problem)]
         self.directory.learn({event.type for event in events}, {event.subject for event in events})
         staged = self.staged
         for item in items:
-            if isinstance(item, Problem):
-                self._reject(item)
+            if not isinstance(item, Event):
+                self._keep(item)
                 continue
             one = self._stage(item)
             if one is not None:
                 first = staged.setdefault(one.key, one)
                 if first is not one:
                     self.note_duplicate(one.event, differs=first.digest != one.digest)
+
+    def _keep(self, item: CorrectionEvent | Problem) -> None:
+        if isinstance(item, Problem):
+            self.reject(item)
+        else:
+            self.corrections.append(item)
 
     def _stage(self, event: Event) -> Staged | None:
         directory = self.directory
@@ -180,7 +190,7 @@ class Batch:
             reading = read_usage(rule, event.data)
         except BadQuantity as bad:
             pointer = f"/data/{rule.value_property}"
-            self._reject(Problem(event.index, bad.code, f"{pointer} {bad}.", pointer, excerpt_of(properties)))
+            self.reject(Problem(event.index, bad.code, f"{pointer} {bad}.", pointer, excerpt_of(properties)))
             return None
         account = directory.accounts.get(event.subject)
         if account is None:
@@ -216,7 +226,8 @@ class Batch:
         for one in unknown:
             self._tell(one.event.index, "quarantined", one.reason, {})
 
-    def _reject(self, problem: Problem) -> None:
+    def reject(self, problem: Problem) -> None:
+        """This item is refused, in words; the others are not held up."""
         self._tell(problem.index, "rejected", problem.code, {"detail": problem.detail, "pointer": problem.pointer})
         self.problems.append(problem)
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -11,6 +11,7 @@ from django.db import DataError, IntegrityError, connection, transaction
 
 from consumption_cs.lib.tenancy import Viewer, act_as
 from usage.actions import upserts
+from usage.actions.recount import Recount, recounts_of
 from usage.calc.merging import Sum, day_key, first_sightings, hour_key, merge, read_sums
 from usage.models import MAX_FAILURES, IngestBatch, Meter
 
@@ -120,7 +121,7 @@ class _RollUp:
         """Return the ids of the merged batches. When some fail, halves are tried until the culprit is alone."""
         try:
             with transaction.atomic():
-                self._merge([(batch.received_at, read_sums(batch.sums)) for batch in batches])
+                self._merge([(batch, read_sums(batch.sums)) for batch in batches])
             return [batch.id for batch in batches]
         except _POISON as error:
             if len(batches) == 1:
@@ -144,15 +145,19 @@ class _RollUp:
         for part in msgspec.json.decode(batch.sums):
             try:
                 with transaction.atomic():
-                    self._merge([(batch.received_at, read_sums(msgspec.json.encode([part])))])
+                    self._merge([(batch, read_sums(msgspec.json.encode([part])))])
             except _POISON:
                 left.append(part)
         return left
 
-    def _merge(self, batches: list[tuple[datetime, list[Sum]]]) -> None:
+    def _merge(self, batches: list[tuple[Batch, list[Sum]]]) -> None:
         """Add the batches to the roll-ups. Marks come first: settlement too locks a mark before its day's rows."""
         hours = merge((part for _, parts in batches for part in parts), hour_key, self.greatest)
-        upserts.mark_days(self.organization_id, _touched(batches))
+        touched, reasons = _touched(batches)
+        recount = self._recount(batches)
+        if recount:
+            recount.mark(touched, reasons)
+        upserts.mark_days(self.organization_id, touched, reasons)
         sightings = first_sightings(hours)
         for new in upserts.insert_new_values(self.organization_id, sightings):
             sightings[new].quantity += 1
@@ -161,13 +166,38 @@ class _RollUp:
         recent = [hour for hour in hours if hour.hour >= self.window_start]
         upserts.add_hours(self.organization_id, recent, self.greatest)
         upserts.add_days(self.organization_id, merge(hours, day_key, self.greatest), self.greatest)
+        if recount:
+            recount.run(self.window_start)
+
+    def _recount(self, batches: list[tuple[Batch, list[Sum]]]) -> Recount | None:
+        """What must be read from the events anew.
+
+        That is what a correction took back from a meter that does not add up; and what a batch brings late, after
+        failures, for an event of it may have been corrected meanwhile.
+        """
+        wanted = recounts_of(
+            part
+            for batch, parts in batches
+            for part in parts
+            if part.recount or (batch.failures and (part.value_at or part.values or part.meter in self.greatest))
+        )
+        return Recount(self.organization_id, wanted, [batch.id for batch, _ in batches]) if wanted else None
 
 
-def _touched(batches: Iterable[tuple[datetime, list[Sum]]]) -> dict[tuple[str, date], datetime]:
-    """Account and day → when the oldest of its batches came."""
-    touched: dict[tuple[str, date], datetime] = {}
-    for received_at, parts in batches:
+def _touched(
+    batches: Iterable[tuple[Batch, list[Sum]]],
+) -> tuple[dict[upserts.Mark, datetime], dict[upserts.Mark, str]]:
+    """Account and day → when the oldest of its batches came; and why its money changes, if it is not new use."""
+    touched: dict[upserts.Mark, datetime] = {}
+    reasons: dict[upserts.Mark, list[str]] = {}
+    for batch, parts in batches:
         for part in parts:
             mark = (part.account, part.day)
-            touched[mark] = min(received_at, touched.get(mark, received_at))
-    return touched
+            touched[mark] = min(batch.received_at, touched.get(mark, batch.received_at))
+            if part.reason:
+                reasons.setdefault(mark, []).append(part.reason)
+    return touched, {mark: _in_short(list(dict.fromkeys(texts))) for mark, texts in reasons.items()}
+
+
+def _in_short(reasons: list[str]) -> str:
+    return reasons[0] if len(reasons) == 1 else f"{len(reasons)} corrections, the first: {reasons[0]}"

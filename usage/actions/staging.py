@@ -4,13 +4,13 @@ COPY straight into a table with row-level security is refused, so the rows are s
 they move on. The statements here are the only ones that write events.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import date, datetime
+from hashlib import blake2b
 from io import BytesIO
 from typing import Any
 from uuid import UUID
 from weakref import WeakSet
-from zoneinfo import ZoneInfo
 
 import msgspec
 from django.db import connection, transaction
@@ -20,7 +20,7 @@ from psycopg2.extras import execute_values
 from consumption_cs.lib.ids import uuid7
 from usage.calc.cloudevents import Event, canonical_json
 from usage.calc.quantities import plain_text
-from usage.calc.sums import Counted, batch_sums
+from usage.calc.sums import Counted, ZoneOf, batch_sums
 
 _COLUMNS = {
     "key": "uuid",
@@ -72,8 +72,6 @@ _NULL = "\\N"
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _CHUNK = 64 * 1024
 
-ZoneOf = Callable[[str], ZoneInfo]
-
 _staged_on: "WeakSet[object]" = WeakSet()
 _known_months: set[tuple[int, int]] = set()
 
@@ -93,19 +91,39 @@ class Staged(msgspec.Struct):
     reason: str = ""
 
 
+def key_of(source: str, event_id: str) -> str:
+    """What makes an event itself, as 32 hex digits. Neither part can hold the NUL that parts them."""
+    return blake2b(f"{source}\0{event_id}".encode(), digest_size=16).hexdigest()
+
+
+def reversal_key_of(source: str, event_id: str) -> str:
+    """The key of the event that counts against the one which a replacement, the given event, replaces."""
+    return key_of(source, f"{event_id}\0reversal")
+
+
+def digest_of(event: Event, stamp: str, properties: bytes) -> int:
+    """A 64-bit digest of what the event says, to tell a retry from another event with the same id.
+
+    `stamp` is its own time as text, empty when it gives none.
+    """
+    head = f"{event.type}\0{event.subject}\0{stamp}\0".encode()
+    return int.from_bytes(blake2b(head + properties, digest_size=8).digest(), "big", signed=True)
+
+
 def store_new(
-    organization_id: UUID, api_key_id: UUID | None, staged: list[Staged], zone_of: ZoneOf
+    organization_id: UUID, api_key_id: UUID | None, staged: list[Staged], zone_of: ZoneOf, sums: str | None = None
 ) -> dict[str, bool]:
     """Store the events whose keys were never seen, and the batch of their sums that the tick will merge.
 
     Inside `act_as`. Keys must be distinct. Returns the keys that were seen before and whether their payload differs.
+    `sums` stands for the sums when they are not those of the events, as with corrections; then all should be new.
     Events go in by the order of their keys, so that overlapping batches wait for each other but never in a circle.
     """
     staged = sorted(staged, key=_key_of)
     countable = [one.counted for one in staged if one.counted is not None]
     with connection.cursor() as cursor:
-        source = _stage_few(cursor, staged) if len(staged) <= _FEW else _stage_many(cursor, staged)
-        noted = [organization_id, api_key_id, len(countable), _sums_of(countable, zone_of)]
+        source = _stage_few(cursor, staged) if len(staged) <= _FEW else _stage_many(cursor, staged, sums)
+        noted = [organization_id, api_key_id, len(countable), sums or _sums_of(countable, zone_of)]
         whole = len(staged) if countable else -1
         cursor.execute(f"WITH {source}{_KEEP_NEW}", [organization_id, organization_id, *noted, whole])
         rows = cursor.fetchall()
@@ -137,13 +155,14 @@ def _sums_of(countable: list[Counted], zone_of: ZoneOf) -> str:
     return msgspec.json.encode(sums).decode()
 
 
-def _stage_many(cursor: CursorWrapper, staged: list[Staged]) -> str:
+def _stage_many(cursor: CursorWrapper, staged: list[Staged], sums: str | None) -> str:
     """Fill the staging table; returns nothing to put before the statement that reads it."""
     raw = connection.connection
     if raw not in _staged_on:
         cursor.execute(_CREATE)
         transaction.on_commit(lambda: _staged_on.add(raw))
-    if len(connection.atomic_blocks) > 1:  # only tests: no commit has emptied it since the last request
+    # Corrections follow the other events of their batch; and in tests no commit has emptied it since the last request.
+    if sums is not None or len(connection.atomic_blocks) > 1:
         cursor.execute("DELETE FROM ingest_stage")
     cursor.copy_expert(_COPY, BytesIO("".join([_line(one) for one in staged]).encode()), _CHUNK)
     return ""

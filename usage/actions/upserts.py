@@ -11,6 +11,7 @@ from django.db.models import DateTimeField, Func
 
 from usage.calc.merging import Sighting, Sum
 
+Mark = tuple[str, date]  # an account and one of its local days
 CLOCK = Func(function="clock_timestamp", output_field=DateTimeField())
 
 _QUANTITY = {
@@ -37,12 +38,24 @@ ON CONFLICT (organization_id, account_id, {start}, meter_id, workflow_id, "group
     last_event_at = GREATEST(kept.last_event_at, excluded.last_event_at)
 """
 
-# DO UPDATE even if nothing changes: the row's lock keeps settlement from removing a mark that must stay.
+# DO UPDATE even if nothing changes: the mark gets a new version, which a settlement under way does not clear.
 _MARK = """
-INSERT INTO usage_touched_day AS kept (organization_id, account_id, day, received_at)
-SELECT %s, a, d, r FROM json_to_recordset(%s) AS new(a uuid, d date, r timestamptz)
-ON CONFLICT (organization_id, account_id, day) DO UPDATE SET received_at = excluded.received_at
-WHERE kept.received_at > excluded.received_at
+INSERT INTO usage_touched_day AS kept (organization_id, account_id, day, received_at, reason)
+SELECT %s, a, d, r, coalesce(w, '') FROM json_to_recordset(%s) AS new(a uuid, d date, r timestamptz, w text)
+ON CONFLICT (organization_id, account_id, day) DO UPDATE SET
+    received_at = LEAST(kept.received_at, excluded.received_at),
+    reason = CASE WHEN excluded.reason = '' OR strpos(kept.reason, excluded.reason) > 0 THEN kept.reason
+        WHEN kept.reason = '' THEN excluded.reason ELSE left(kept.reason || '; ' || excluded.reason, 1000) END
+"""
+
+# A row that is not there would be one whose meter told other groups apart when its events came.
+_SET = """
+INSERT INTO {table} AS kept (organization_id, account_id, {start}, meter_id, workflow_id, "group",
+    quantity, events, finished, successes, outcomes, last_event_at)
+SELECT %s, a, {short}, m, w, g, q, 0, 0, 0, 0, l
+FROM json_to_recordset(%s) AS new(a uuid, h timestamptz, d date, m uuid, w uuid, g text, q numeric, l timestamptz)
+ON CONFLICT (organization_id, account_id, {start}, meter_id, workflow_id, "group") DO UPDATE SET
+    quantity = excluded.quantity, last_event_at = GREATEST(kept.last_event_at, excluded.last_event_at)
 """
 
 _NEW_VALUES = """
@@ -63,10 +76,21 @@ def add_days(organization_id: UUID, days: Iterable[Sum], greatest: frozenset[str
     _add("usage_day", "day", "d", organization_id, days, greatest)
 
 
+def set_hours(organization_id: UUID, hours: Iterable[Sum]) -> None:
+    """Write the quantities of hours over what `usage_hour` has; what was counted beside them stays."""
+    _execute(_SET.format(table="usage_hour", start="starts_at", short="h"), organization_id, list(hours))
+
+
+def set_days(organization_id: UUID, days: Iterable[Sum]) -> None:
+    """Write the quantities of days over what `usage_day` has; what was counted beside them stays."""
+    _execute(_SET.format(table="usage_day", start="day", short="d"), organization_id, list(days))
+
+
 def _add(
     table: str, start: str, short: str, organization_id: UUID, sums: Iterable[Sum], greatest: frozenset[str]
 ) -> None:
-    for kind, part in _by_kind(sums, greatest).items():
+    # Always in this order, in which settlement locks the rows too: neither can wait for the other in a circle.
+    for kind, part in sorted(_by_kind(sums, greatest).items()):
         _execute(
             _UPSERT.format(table=table, start=start, short=short, quantity=_QUANTITY[kind]), organization_id, part
         )
@@ -80,9 +104,19 @@ def _by_kind(sums: Iterable[Sum], greatest: frozenset[str]) -> dict[str, list[Su
     return kinds
 
 
-def mark_days(organization_id: UUID, touched: Mapping[tuple[str, date], datetime]) -> None:
-    """Mark accounts' days as awaiting settlement since the given moments; an older mark keeps its own."""
-    rows = [{"a": account, "d": day, "r": since} for (account, day), since in sorted(touched.items())]
+def mark_days(
+    organization_id: UUID, touched: Mapping[Mark, datetime], reasons: Mapping[Mark, str] | None = None
+) -> None:
+    """Mark accounts' days as awaiting settlement since the given moments; an older mark keeps its own.
+
+    `reasons` say why the money of some of them changes, if it is not new use.
+    """
+    rows: list[dict[str, Any]] = [
+        {"a": account, "d": day, "r": since} for (account, day), since in sorted(touched.items())
+    ]
+    if reasons:
+        for row in rows:
+            row["w"] = reasons.get((row["a"], row["d"]), "")
     _execute(_MARK, organization_id, rows)
 
 

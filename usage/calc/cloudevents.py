@@ -1,7 +1,7 @@
 """One CloudEvent 1.0 from its decoded JSON: either an `Event` ready to be stored, or the `Problem` with it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -56,7 +56,7 @@ class EventReader:
     """Reads the events of one request; remembers names and times already checked, for batches repeat them."""
 
     def __init__(self, window: Window, *, clean: bool) -> None:
-        self._window = window
+        self.window = window
         self._clean = clean
         self._names: set[str] = set()
         self._times: dict[str, datetime] = {}
@@ -67,6 +67,10 @@ class EventReader:
             return self._read(item, index)
         except _Bad as bad:
             return Problem(index, bad.code, bad.detail, bad.pointer, excerpt_of(_shown(item)))
+
+    def saw_none_of(self, names: Collection[str]) -> bool:
+        """Whether no event read so far had one of these as source, type or subject."""
+        return self._names.isdisjoint(names)
 
     def _read(self, item: Any, index: int) -> Event:
         if type(item) is not dict:
@@ -103,13 +107,13 @@ class EventReader:
             instant = read_time(text)
         except ValueError as error:
             raise _Bad("invalid_time", f"time: {error}.", "/time") from error
-        if instant < self._window.earliest:
+        if instant < self.window.earliest:
             detail = (
-                f"With this key, time must not be before {self._window.earliest:%Y-%m-%d %H:%M} UTC; "
+                f"With this key, time must not be before {self.window.earliest:%Y-%m-%d %H:%M} UTC; "
                 "a key with the scope events:backfill may send older events."
             )
             raise _Bad("time_too_old", detail, "/time")
-        if instant > self._window.latest:
+        if instant > self.window.latest:
             raise _Bad("time_in_future", f"time may be {limits.FUTURE_SECONDS} s ahead at most.", "/time")
         self._times[text] = instant  # type: ignore[index]
         return instant

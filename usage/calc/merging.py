@@ -27,13 +27,16 @@ _NAMES = {
     "last_at": "l",
     "value_at": "lt",
     "values": "u",
+    "recount": "x",
+    "reason": "r",
 }
 
 
 class Sum(msgspec.Struct, rename=_NAMES, kw_only=True, gc=False):
     """What happened to an account, meter, workflow and group in one hour or day.
 
-    `value_at` is set for meters that keep the latest value, `values` for those that count different ones.
+    `value_at` is set for meters that keep the latest value, `values` for those that count different ones. Corrections
+    give a `reason`, and ask to `recount` the events of meters whose quantity is no sum.
     """
 
     account: str
@@ -50,6 +53,8 @@ class Sum(msgspec.Struct, rename=_NAMES, kw_only=True, gc=False):
     last_at: datetime
     value_at: datetime | None = None
     values: tuple[str, ...] = ()
+    recount: bool = False
+    reason: str = ""
 
 
 class Sighting(NamedTuple):
@@ -120,9 +125,10 @@ def first_sightings(hours: Iterable[Sum]) -> dict[Sighting, Sum]:
     for hour in hours:
         for value in hour.values:
             month = hour.day.replace(day=1).isoformat()
-            first.setdefault(Sighting(hour.account, hour.meter, month, _hash_of(value)), hour)
+            first.setdefault(Sighting(hour.account, hour.meter, month, hash_of(value)), hour)
     return first
 
 
-def _hash_of(value: str) -> str:
+def hash_of(value: str) -> str:
+    """What `usage_unique_value` keeps of a value."""
     return str(UUID(bytes=blake2b(value.encode(), digest_size=16).digest()))

@@ -89,7 +89,14 @@ def json_text(value: object) -> str:
 
 def group_of(dimensions: tuple[str, ...], data: Mapping[str, Any]) -> str:
     """The group that an event falls into: canonical JSON of the dimensions that it names."""
-    return json_text({name: data[name] for name in dimensions if name in data})
+    return json_text({name: _whole(data[name]) for name in dimensions if name in data})
+
+
+def _whole(value: Any) -> Any:
+    """1E+2 as 100: that is how the event's stored data, from which a correction reads the group again, has it."""
+    if type(value) is Decimal and 0 < value.as_tuple().exponent <= limits.NUMBER_CHARS:  # type: ignore[operator]
+        return int(value)
+    return value
 
 
 def workflow_key(value: object) -> str | None:

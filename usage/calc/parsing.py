@@ -8,18 +8,19 @@ import msgspec
 
 from usage.calc import limits
 from usage.calc.cloudevents import Event, EventReader, Window
+from usage.calc.corrections import TYPES, CorrectionEvent, read_correction
 from usage.calc.json_strict import load
 from usage.calc.media import Layout, attributes_of, layout_of, plain_bytes
 from usage.calc.problems import Problem, Unreadable, excerpt_of
 
-Item = Event | Problem
+Item = Event | CorrectionEvent | Problem
 
 
 _raw_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def parse_request(body: bytes, headers: dict[str, str], window: Window) -> list[Item]:
-    """The events of a request in their order, each an Event or the Problem with it.
+    """The events of a request in their order, each an Event, a CorrectionEvent or the Problem with it.
 
     `headers` have lower-case names. Raises Unreadable when no event can be told apart, with the status to answer.
     """
@@ -37,7 +38,7 @@ def parse_request(body: bytes, headers: dict[str, str], window: Window) -> list[
     if type(value) is not dict or layout is Layout.BATCH:
         raise _wrong_top(layout)
     _check_single_size(text)
-    return [EventReader(window, clean=clean).read(value, 0)]
+    return _read_all([value], EventReader(window, clean=clean))
 
 
 def parse_items(items: list[Any], window: Window) -> list[Item]:
@@ -46,8 +47,17 @@ def parse_items(items: list[Any], window: Window) -> list[Item]:
     A Problem that the translation found stands for its item.
     """
     check_count(len(items))
-    reader = EventReader(window, clean=False)
-    return [item if type(item) is Problem else reader.read(item, index) for index, item in enumerate(items)]
+    return _read_all(items, EventReader(window, clean=False))
+
+
+def _read_all(items: list[Any], reader: EventReader) -> list[Item]:
+    read = reader.read
+    parsed: list[Item] = [item if type(item) is Problem else read(item, index) for index, item in enumerate(items)]
+    if reader.saw_none_of(TYPES):
+        return parsed
+    return [
+        read_correction(item, reader.window) if type(item) is Event and item.type in TYPES else item for item in parsed
+    ]
 
 
 def check_count(count: int) -> None:
@@ -67,13 +77,12 @@ def _parse_binary(text: bytes, headers: dict[str, str], window: Window) -> list[
         attributes["data"], _ = load(text)
     else:
         attributes.pop("data", None)
-    return [EventReader(window, clean=clean).read(attributes, 0)]
+    return _read_all([attributes], EventReader(window, clean=clean))
 
 
 def _parse_batch(text: bytes, items: list[Any], reader: EventReader) -> list[Item]:
     check_count(len(items))
-    read = reader.read
-    parsed = [read(item, index) for index, item in enumerate(items)]
+    parsed = _read_all(items, reader)
     if len(text) > limits.EVENT_BYTES:
         _refuse_large(parsed, _sizes(text, items), items)
     return parsed

@@ -13,8 +13,11 @@ from consumption_cs.lib.periods import day_of, hour_of
 from usage.calc.metering import Reading
 from usage.calc.quantities import Quantity, plain_text
 
-_QUARTER = 900  # seconds: offsets of zones, and so the bounds of local hours, are multiples of it
+QUARTER = 900  # seconds: offsets of zones, and so the bounds of local hours, are multiples of it
 _EXACT_DIGITS = 100  # far more than NUMERIC(38, 12) times a batch needs: nothing is rounded
+
+
+ZoneOf = Callable[[str], ZoneInfo]  # the time zone of an account
 
 
 class Counted(msgspec.Struct):
@@ -42,7 +45,7 @@ class _Sum(msgspec.Struct):
 _Key = tuple[str, str, str | None, str, int]
 
 
-def batch_sums(events: list[Counted], zone_of_account: Callable[[str], ZoneInfo]) -> list[dict[str, Any]]:
+def batch_sums(events: list[Counted], zone_of_account: ZoneOf) -> list[dict[str, Any]]:
     """Sum the new events of a batch per account, meter, workflow, group and local hour.
 
     Each sum is a JSON object: a account, m meter, w workflow or null, g group, h start of the hour (UTC), d local
@@ -55,7 +58,7 @@ def batch_sums(events: list[Counted], zone_of_account: Callable[[str], ZoneInfo]
         hours: dict[tuple[str, str, str, str, str], tuple[_Sum, _Key, str]] = {}
         for key, part in quarters.items():
             account, meter, workflow, group, quarter = key
-            hour, day = _place(quarter, zone_of_account(account))
+            hour, day = place_of(quarter, zone_of_account(account))
             whole = hours.setdefault((account, meter, workflow or "", group, hour), (part, key, day))
             if whole[0] is not part:
                 _merge(whole[0], part)
@@ -64,9 +67,9 @@ def batch_sums(events: list[Counted], zone_of_account: Callable[[str], ZoneInfo]
 
 
 @lru_cache(maxsize=4096)
-def _place(quarter: int, zone: ZoneInfo) -> tuple[str, str]:
+def place_of(quarter: int, zone: ZoneInfo) -> tuple[str, str]:
     """The start (UTC) of the local hour, and the local date, of a quarter of an hour: the same for many sums."""
-    moment = datetime.fromtimestamp(quarter * _QUARTER, UTC)
+    moment = datetime.fromtimestamp(quarter * QUARTER, UTC)
     return hour_of(moment, zone).start.isoformat(), day_of(moment, zone).isoformat()
 
 
@@ -80,7 +83,7 @@ def _by_quarter(events: list[Counted]) -> dict[_Key, _Sum]:
     find = quarters.get
     for event in events:
         occurred_at, reading, aggregation = event.occurred_at, event.reading, event.aggregation
-        quarter = int(occurred_at.timestamp()) // _QUARTER
+        quarter = int(occurred_at.timestamp()) // QUARTER
         key = (event.account, event.meter, event.workflow, reading.group, quarter)
         total = find(key)
         if total is None:

@@ -12,39 +12,50 @@ from consumption_cs.lib.tenancy import Viewer
 DAYS_COMPARED_BY_HOUR = timedelta(days=58)
 
 # Batches that wait for the tick are left out; those that it set aside are not, for their usage is missing. Each
-# statement sees one snapshot, so it may run while events come in. Max and latest meters with dimensions are compared
-# by their number of events only: an event does not keep the group it fell into.
+# statement sees one snapshot, so it may run while events come in. A reversal counts against its original. Max and
+# latest meters with dimensions are compared by their number of events only: an event does not keep its group.
 _ACCEPTED_AND_DAYS = """
 WITH events AS (
-    SELECT event.account_id, event.meter_id, meter.aggregation, meter.dimensions = '{}' AS is_whole,
+    SELECT event.key, event.account_id, event.meter_id, meter.aggregation, meter.dimensions = '{}' AS is_whole,
         coalesce(workflow_id::text, '') AS workflow, quantity, value, occurred_at,
-        (occurred_at AT TIME ZONE account.timezone)::date AS day
+        (occurred_at AT TIME ZONE account.timezone)::date AS day, correction.reversal_key IS NOT NULL AS is_reversal
     FROM usage_event AS event
     JOIN usage_meter AS meter ON meter.organization_id = event.organization_id AND meter.id = event.meter_id
     JOIN accounts_account AS account
         ON account.organization_id = event.organization_id AND account.id = event.account_id
+    LEFT JOIN usage_correction AS correction
+        ON correction.organization_id = event.organization_id AND correction.reversal_key = event.key
     WHERE event.organization_id = %(organization)s AND counted AND NOT EXISTS (
         SELECT FROM usage_ingestbatch AS batch
         WHERE batch.organization_id = %(organization)s AND batch.id = event.batch_id
             AND batch.rolled_at IS NULL AND batch.failures < 3)
+), taken_back AS (
+    SELECT original_key AS key FROM usage_correction JOIN events ON key = reversal_key
+    WHERE organization_id = %(organization)s
+), standing AS (
+    SELECT * FROM events
+    WHERE NOT is_reversal AND NOT EXISTS (SELECT FROM taken_back WHERE taken_back.key = events.key)
+), added AS (
+    SELECT account_id, meter_id, aggregation, is_whole, sum(quantity) AS total,
+        sum(CASE WHEN is_reversal THEN -1 ELSE 1 END) AS events
+    FROM events GROUP BY 1, 2, 3, 4
 ), by_day AS (
-    SELECT account_id, meter_id, aggregation, is_whole, day, workflow, count(*) AS events, sum(quantity) AS total,
-        max(quantity) AS greatest,
-        (array_agg(quantity ORDER BY occurred_at DESC, quantity DESC) FILTER (WHERE aggregation = 'latest'))[1]
-            AS latest
-    FROM events GROUP BY 1, 2, 3, 4, 5, 6
+    SELECT account_id, meter_id, max(quantity) AS greatest,
+        (array_agg(quantity ORDER BY occurred_at DESC, quantity DESC))[1] AS latest
+    FROM standing WHERE aggregation IN ('max', 'latest') GROUP BY account_id, meter_id, day, workflow
+), whole AS (
+    SELECT account_id, meter_id, sum(greatest) AS greatest, sum(latest) AS latest FROM by_day GROUP BY 1, 2
 ), different AS (
     SELECT account_id, meter_id, count(DISTINCT (date_trunc('month', day), value)) AS total
-    FROM events WHERE aggregation = 'unique' GROUP BY 1, 2
+    FROM standing WHERE aggregation = 'unique' GROUP BY 1, 2
 ), accepted AS (
-    SELECT account_id, meter_id, sum(events) AS events, CASE
-        WHEN aggregation = 'unique' THEN (SELECT total FROM different
-            WHERE different.account_id = by_day.account_id AND different.meter_id = by_day.meter_id)
-        WHEN aggregation = 'max' THEN sum(greatest)
-        WHEN aggregation = 'latest' THEN sum(latest)
-        ELSE sum(total) END AS quantity,
+    SELECT account_id, meter_id, events, CASE aggregation
+        WHEN 'unique' THEN coalesce(different.total, 0)
+        WHEN 'max' THEN coalesce(greatest, 0)
+        WHEN 'latest' THEN coalesce(latest, 0)
+        ELSE added.total END AS quantity,
         is_whole OR aggregation IN ('sum', 'count', 'unique') AS comparable
-    FROM by_day GROUP BY account_id, meter_id, aggregation, is_whole
+    FROM added LEFT JOIN whole USING (account_id, meter_id) LEFT JOIN different USING (account_id, meter_id)
 ), days AS (
     SELECT account_id, meter_id, sum(events) AS events, sum(quantity) AS quantity
     FROM usage_day WHERE organization_id = %(organization)s GROUP BY 1, 2
