@@ -80,13 +80,18 @@ def round_to(value: Decimal, places: int = 0, mode: RoundingMode = "half_up") ->
     return (result if places >= 0 else result.quantize(Decimal(1), context=EXACT)) + 0
 
 
-def round_lines(amounts: Sequence[Decimal], places: int = 2) -> list[Decimal]:
+def round_lines(amounts: Sequence[Decimal], places: int = 2, *, total: Decimal | None = None) -> list[Decimal]:
     """Round each line so that the rounded lines add up to the rounded total (largest remainder, ties to the first).
 
-    Each line is at most one unit of the last place from its exact amount. Raises MoneyError for NaN and infinity.
+    Each line is at most one unit of the last place from its exact amount. `total` is for lines between two rounded
+    amounts, whose difference may be one unit off. Raises MoneyError for NaN, infinity and a total that is further
+    off than that.
     """
     with localcontext(EXACT):
-        total = round_to(sum(amounts, Decimal(0)), places)
+        exact = sum(amounts, Decimal(0))
+        total = round_to(exact if total is None else total, places)
+        if abs(total - exact) > Decimal(1).scaleb(-places):
+            raise MoneyError(f"{total} is not what the lines add up to.")
         floors = [round_to(amount, places, "floor") for amount in amounts]
         remainders = [Fraction(amount) - Fraction(floor) for amount, floor in zip(amounts, floors, strict=True)]
         return _hand_out(total, floors, remainders, places)
