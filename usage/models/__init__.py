@@ -12,17 +12,32 @@ from usage.models.events import (
     RejectedEvent,
 )
 from usage.models.fields import money_field, quantity_field, sum_field
+from usage.models.imports import (
+    WORKING,
+    BadRow,
+    ImportChange,
+    ImportChunk,
+    ImportRow,
+    ImportSum,
+    UsageImport,
+)
 from usage.models.rates import Price, RateCard, RateCardVersion, VendorCost
 from usage.models.sums import AccountDay, TouchedDay, UniqueValue, UsageDay, UsageHour, UsageSum
 
 __all__ = [
     "MAX_FAILURES",
+    "WORKING",
     "AccountDay",
     "Adjustment",
+    "BadRow",
     "BillingPeriod",
     "Correction",
     "Event",
     "EventKey",
+    "ImportChange",
+    "ImportChunk",
+    "ImportRow",
+    "ImportSum",
     "IngestBatch",
     "Meter",
     "Price",
@@ -36,6 +51,7 @@ __all__ = [
     "UniqueValue",
     "UsageDay",
     "UsageHour",
+    "UsageImport",
     "UsageSum",
     "VendorCost",
     "Workflow",

@@ -1,0 +1,1 @@
+"""Staged imports of usage: create, upload, validate, preview, close, revert, undo."""

@@ -1,0 +1,253 @@
+"""Rows of an import into the database by COPY: a temporary table, then one statement that keeps what is new to it."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from decimal import Decimal
+from io import BytesIO
+from typing import Any, NamedTuple
+from weakref import WeakSet
+
+from django.db import connection, transaction
+
+from usage.actions.staging import Staged
+from usage.calc.import_sums import Quarter
+from usage.calc.quantities import plain_text
+from usage.calc.sums import QUARTER, ZoneOf, place_of
+from usage.models import UsageImport
+
+COLUMNS = {
+    "line": "bigint",
+    "key": "uuid",
+    "digest": "bigint",
+    "occurred_at": "timestamptz",
+    "account_id": "uuid",
+    "meter_id": "uuid",
+    "workflow_key": "text",
+    '"group"': "text",
+    "quantity": "numeric(38, 12)",
+    "outcomes": "numeric(38, 12)",
+    "succeeded": "boolean",
+    "attempt": "integer",
+    "environment": "text",
+    "counted": "boolean",
+    "value": "text",
+    "source": "text",
+    "event_id": "text",
+    "properties": "jsonb",
+}
+_NAMES = ", ".join(COLUMNS)
+_CREATE = (
+    "CREATE TEMPORARY TABLE IF NOT EXISTS import_stage "
+    f"({', '.join(f'{name} {kind}' for name, kind in COLUMNS.items())}) ON COMMIT DELETE ROWS"
+)
+_COPY = "COPY import_stage FROM STDIN"
+# What the rows of one quarter of an hour add up to. `rows` is a table of events, with the meter's aggregation.
+GROUPED = f"""
+SELECT rows.account_id::text, rows.meter_id::text, meter.aggregation, {{workflow}}, rows."group",
+    floor(extract(epoch FROM rows.occurred_at) / {QUARTER})::bigint AS quarter,
+    count(*) FILTER (WHERE rows.counted), count(*) FILTER (WHERE rows.counted AND rows.succeeded IS NOT NULL),
+    count(*) FILTER (WHERE rows.counted AND rows.succeeded),
+    coalesce(sum(rows.outcomes) FILTER (WHERE rows.counted), 0),
+    coalesce(sum(rows.quantity) FILTER (WHERE rows.counted), 0),
+    coalesce(max(rows.quantity) FILTER (WHERE rows.counted), 0),
+    coalesce((array_agg(rows.quantity ORDER BY rows.occurred_at DESC, rows.quantity DESC)
+        FILTER (WHERE rows.counted AND meter.aggregation = 'latest'))[1], 0),
+    coalesce(max(rows.occurred_at) FILTER (WHERE rows.counted), max(rows.occurred_at)),
+    coalesce(array_agg(DISTINCT rows.value) FILTER (WHERE rows.counted AND rows.value IS NOT NULL), '{{{{}}}}'),
+    count(*) {{more}}
+FROM {{source}} AS rows
+JOIN usage_meter AS meter ON meter.organization_id = %(organization)s AND meter.id = rows.meter_id
+GROUP BY rows.account_id, rows.meter_id, meter.aggregation, {{workflow}}, rows."group", quarter {{also}}
+"""  # noqa: S608 - names of columns
+_KEEP = f"""
+WITH kept AS (
+    INSERT INTO usage_import_row (organization_id, usage_import_id, is_known, {_NAMES})
+    SELECT %(organization)s, %(usage_import)s, known.key IS NOT NULL, {_NAMES.replace("key,", "stage.key,", 1).replace("digest", "stage.digest").replace("occurred_at", "stage.occurred_at")}
+    FROM import_stage AS stage
+    LEFT JOIN usage_event_key AS known ON known.organization_id = %(organization)s AND known.key = stage.key
+    ORDER BY stage.key
+    ON CONFLICT DO NOTHING
+    RETURNING *
+)
+{GROUPED.format(source="kept", workflow="rows.workflow_key", more=", rows.is_known", also=", rows.is_known")}
+"""  # noqa: S608 - names of columns
+_REPEATED = """
+SELECT stage.line, kept.line, stage.digest <> kept.digest FROM import_stage AS stage
+JOIN usage_import_row AS kept ON kept.organization_id = %(organization)s
+    AND kept.usage_import_id = %(usage_import)s AND kept.key = stage.key AND kept.line <> stage.line
+"""
+_KNOWN = """
+SELECT stage.line, known.digest <> stage.digest,
+    EXISTS (SELECT FROM usage_correction AS done
+        WHERE done.organization_id = %(organization)s AND done.original_key = stage.key)
+FROM import_stage AS stage
+JOIN usage_event_key AS known ON known.organization_id = %(organization)s AND known.key = stage.key
+"""
+_ADD = """
+INSERT INTO usage_import_sum AS kept (organization_id, usage_import_id, account_id, meter_id, day, workflow_key,
+    "group", rows_new, rows_known, rows_voided, events, quantity, voided_events, voided_quantity, last_event_at)
+SELECT %(organization)s, %(usage_import)s, part.account_id, part.meter_id, part.day, part.workflow_key, part."group",
+    part.rows_new, part.rows_known, part.rows_voided, part.events, part.quantity, part.voided_events,
+    part.voided_quantity, part.last_event_at
+FROM unnest(%(account_id)s::uuid[], %(meter_id)s::uuid[], %(day)s::date[], %(workflow_key)s::text[],
+    %(group)s::text[], %(rows_new)s::bigint[], %(rows_known)s::bigint[], %(rows_voided)s::bigint[],
+    %(events)s::bigint[], %(quantity)s::numeric[], %(voided_events)s::bigint[], %(voided_quantity)s::numeric[],
+    %(last_event_at)s::timestamptz[])
+    AS part(account_id, meter_id, day, workflow_key, "group", rows_new, rows_known, rows_voided, events, quantity,
+        voided_events, voided_quantity, last_event_at)
+ON CONFLICT (organization_id, usage_import_id, account_id, meter_id, day, workflow_key, "group") DO UPDATE SET
+    rows_new = kept.rows_new + excluded.rows_new,
+    rows_known = kept.rows_known + excluded.rows_known,
+    rows_voided = kept.rows_voided + excluded.rows_voided,
+    events = kept.events + excluded.events,
+    quantity = CASE (SELECT aggregation FROM usage_meter AS meter
+            WHERE meter.organization_id = kept.organization_id AND meter.id = kept.meter_id)
+        WHEN 'max' THEN GREATEST(kept.quantity, excluded.quantity)
+        WHEN 'latest' THEN CASE WHEN (excluded.last_event_at, excluded.quantity) > (kept.last_event_at, kept.quantity)
+            THEN excluded.quantity ELSE kept.quantity END
+        ELSE kept.quantity + excluded.quantity END,
+    voided_events = kept.voided_events + excluded.voided_events,
+    voided_quantity = kept.voided_quantity + excluded.voided_quantity,
+    last_event_at = GREATEST(kept.last_event_at, excluded.last_event_at)
+"""
+
+_NULL = "\\N"
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_staged_on: "WeakSet[object]" = WeakSet()
+
+
+class DayPart(NamedTuple):
+    """What is added to one row of `usage_import_sum`."""
+
+    account_id: str
+    meter_id: str
+    day: date | str
+    workflow_key: str
+    group: str
+    rows_new: int
+    rows_known: int
+    rows_voided: int
+    events: int
+    quantity: Decimal
+    voided_events: int
+    voided_quantity: Decimal
+    last_event_at: Any
+    aggregation: str = "sum"
+
+
+class Kept(NamedTuple):
+    """What is known of staged rows: (line, first line, differs) of those that stood in the file before, and (line,
+    differs, was corrected) of events that came before."""
+
+    repeated: list[tuple[int, int, bool]]
+    known: list[tuple[int, bool, bool]]
+
+
+def stage(one: UsageImport, rows: Sequence[tuple[int, Staged]]) -> Kept:
+    """Look which of these rows are known, without keeping any yet; then `keep` the good ones."""
+    arguments = _names(one)
+    with connection.cursor() as cursor:
+        _fill(cursor, rows)
+        cursor.execute(_REPEATED, arguments)
+        repeated = cursor.fetchall()
+        cursor.execute(_KNOWN, arguments)
+        return Kept(repeated, cursor.fetchall())
+
+
+def keep(one: UsageImport, zone_of: ZoneOf, without: Iterable[int]) -> tuple[int, int]:
+    """Keep the staged rows except those lines, and add up what they bring; returns how many are new and known."""
+    without = list(without)
+    with connection.cursor() as cursor:
+        if without:
+            cursor.execute("DELETE FROM import_stage WHERE line = ANY(%s)", [without])
+        cursor.execute(_KEEP, _names(one))
+        parts, new, known = [], 0, 0
+        for row in cursor.fetchall():
+            *fields, rows, is_known = row
+            parts.append(_day_part(Quarter(*fields), rows, zone_of, is_known=is_known))
+            new, known = (new, known + rows) if is_known else (new + rows, known)
+        add_parts(one, parts)
+    return new, known
+
+
+def add_parts(one: UsageImport, parts: Iterable[DayPart]) -> None:
+    """Add to the sums by day."""
+    merged = _merged(parts)
+    if not merged:
+        return
+    arrays = {name: list(column) for name, column in zip(DayPart._fields, zip(*merged, strict=True), strict=True)}
+    with connection.cursor() as cursor:
+        cursor.execute(_ADD, _names(one) | arrays)
+
+
+def _merged(parts: Iterable[DayPart]) -> list[DayPart]:
+    """One part for each day, in the order of the keys."""
+    whole: dict[tuple[Any, ...], list[DayPart]] = {}
+    for part in parts:
+        whole.setdefault(part[:5], []).append(part)
+    return [_together(group) for _, group in sorted(whole.items(), key=lambda item: tuple(map(str, item[0])))]
+
+
+def _together(parts: list[DayPart]) -> DayPart:
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    return first._replace(
+        rows_new=sum(part.rows_new for part in parts),
+        rows_known=sum(part.rows_known for part in parts),
+        rows_voided=sum(part.rows_voided for part in parts),
+        events=sum(part.events for part in parts),
+        quantity=_quantity(parts),
+        voided_events=sum(part.voided_events for part in parts),
+        voided_quantity=sum((part.voided_quantity for part in parts), Decimal(0)),
+        last_event_at=max(part.last_event_at for part in parts),
+    )
+
+
+def _quantity(parts: list[DayPart]) -> Decimal:
+    if parts[0].aggregation == "max":
+        return max(part.quantity for part in parts)
+    if parts[0].aggregation == "latest":
+        return max((part.last_event_at, part.quantity) for part in parts)[1]
+    return sum((part.quantity for part in parts), Decimal(0))
+
+
+def _day_part(part: Quarter, rows: int, zone_of: ZoneOf, *, is_known: bool) -> DayPart:
+    day = place_of(part.quarter, zone_of(part.account))[1]
+    fresh = not is_known
+    return DayPart(
+        part.account, part.meter, day, part.workflow or "", part.group, rows if fresh else 0, 0 if fresh else rows, 0,
+        part.events if fresh else 0, part.quantity if fresh and part.aggregation != "unique" else Decimal(0), 0,
+        Decimal(0), part.last_at, part.aggregation,
+    )  # fmt: skip
+
+
+def _names(one: UsageImport) -> dict[str, Any]:
+    return {"organization": one.organization_id, "usage_import": one.pk}
+
+
+def _fill(cursor: Any, rows: Sequence[tuple[int, Staged]]) -> None:
+    raw = connection.connection
+    if raw not in _staged_on:
+        cursor.execute(_CREATE)
+        transaction.on_commit(lambda: _staged_on.add(raw))
+    cursor.execute("DELETE FROM import_stage")  # of a slice that was tried before in this transaction
+    cursor.copy_expert(_COPY, BytesIO("".join([_line(line, one) for line, one in rows]).encode()), 64 * 1024)
+
+
+def _line(line: int, one: Staged) -> str:
+    """A row in COPY's text format."""
+    counted, event = one.counted, one.event
+    assert counted is not None  # noqa: S101 - the others were refused
+    reading = counted.reading
+    texts = (
+        reading.workflow or "", reading.group, plain_text(reading.quantity),
+        None if reading.outcomes is None else plain_text(reading.outcomes), reading.succeeded, reading.attempt,
+        reading.environment, reading.counted, reading.value, event.source, event.id, one.properties.decode(),
+    )  # fmt: skip
+    start = f"{line}\t{one.key}\t{one.digest}\t{one.occurred_at}\t{counted.account}\t{counted.meter}\t"
+    return start + "\t".join([_escaped(text) for text in texts]) + "\n"
+
+
+def _escaped(field: object) -> str:
+    return _NULL if field is None else str(field).translate(_ESCAPES)
