@@ -50,12 +50,13 @@ class _Account:
         return f"{self.terms.version}-{self.calendar.billing_day}"
 
 
-def draw_accounts(organization_id: UUID, now: datetime, first_days: Mapping[str, date]) -> None:
+def draw_accounts(organization_id: UUID, now: datetime, first_days: Mapping[str, date], otherwise: str = "") -> None:
     """Redraw accounts from their first changed local day on; book ended days, keep today as ongoing.
 
     `first_days`: account id → the first day whose money or terms may have changed (today if just the day ended).
     Within `act_as`, after rating, with the accounts' Settlement rows locked and before their marks are cleared: the
-    marks' reasons go on the entries that replace others. Drawing twice changes nothing.
+    marks' reasons go on the entries that replace others, `otherwise` where they say none. Drawing twice changes
+    nothing.
     """
     accounts = _load(organization_id, now, first_days)
     starts = _starts(organization_id, accounts, first_days)
@@ -67,7 +68,7 @@ def draw_accounts(organization_id: UUID, now: datetime, first_days: Mapping[str,
     standings: list[Standing] = []
     for name, account in accounts.items():
         drawn = _draw(account, starts[name], use.get(name, ()))
-        changes += _changes(account, drawn, live.get(name, {}), reasons.get(name, ()))
+        changes += _changes(account, drawn, live.get(name, {}), reasons.get(name, ()), otherwise)
         standings.append(_standing(account, starts[name], drawn))
     book(organization_id, now, changes, standings)
 
@@ -158,6 +159,7 @@ def _changes(
     drawn: DrawnDays,
     live: Mapping[EntryKey, list[LiveEntry]],
     reasons: Iterable[tuple[date, str]],
+    otherwise: str,
 ) -> list[Change]:
     """Compare what is to be in the ledger with what is: only what differs is reversed and booked anew."""
     found = []
@@ -168,7 +170,7 @@ def _changes(
             continue
         # The first booking of a day that has just ended needs no reason, unlike one that comes after.
         is_late = bool(current) or (account.booked_until is not None and key.day < account.booked_until)
-        reason = _reason(key.day, reasons) if is_late else ""
+        reason = _reason(key.day, reasons, otherwise) if is_late else ""
         found.append(Change(account.id, key, wanted, booking.why if booking else "", tuple(current), reason))
     return found
 
@@ -180,13 +182,15 @@ def _in_statement_order(key: EntryKey) -> tuple[date, int, str, str]:
     return key.day, _STEPS.index(key.kind), key.commit or "", key.meter or ""
 
 
-def _reason(day: date, reasons: Iterable[tuple[date, str]]) -> str:
+def _reason(day: date, reasons: Iterable[tuple[date, str]], otherwise: str) -> str:
     """Say why a day's entries change: what the marks of that day and of those before it say."""
     before = [(marked, words) for marked, words in reasons if marked <= day]
     said = list(dict.fromkeys(words for _, words in before if words))
     if said:
         return "; ".join(said)
-    return f"Late use of {before[-1][0]:%-d %B %Y}" if before else "Late use"
+    if otherwise or not before:
+        return otherwise or "Late use"
+    return f"Late use of {before[-1][0]:%-d %B %Y}"
 
 
 def _standing(account: _Account, start: _Start, drawn: DrawnDays) -> Standing:
