@@ -1,5 +1,6 @@
 """Corrections: what is taken back no longer counts, nothing that was accepted is edited, and no digit is lost."""
 
+import json
 import random
 import threading
 from collections.abc import Callable
@@ -8,18 +9,33 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
+from django.test import Client
+from django.utils import timezone
 
 from accounts.models import Organization
 from consumption_cs.lib.tenancy import Viewer, act_as
-from tests.factories import make_account, make_meter, make_organization
+from tests.factories import make_account, make_key, make_meter, make_organization
+from tests.usage.test_crash_points import Crash, CrashAt
 from usage.actions.accept import Accepted, Sender, accept_events
 from usage.actions.directory import forget_directories
 from usage.actions.quarantine import replay
 from usage.actions.roll_up import roll_up
 from usage.calc.cloudevents import Window
+from usage.calc.event_reasons import rejection_reason
 from usage.calc.parsing import parse_items
-from usage.models import Correction, Event, EventKey, Meter, TouchedDay, UniqueValue, UsageDay, UsageHour
+from usage.models import (
+    Correction,
+    Event,
+    EventKey,
+    IngestBatch,
+    Meter,
+    RejectedEvent,
+    TouchedDay,
+    UniqueValue,
+    UsageDay,
+    UsageHour,
+)
 from usage.reports.conservation import differences
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
@@ -414,3 +430,57 @@ def _comparable(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     unique = [row for row in rows if row[2] == "unique"]
     total = sum((row[5] for row in unique), Decimal(0)), sum(row[6] for row in unique)
     return [row for row in rows if row[2] != "unique"] + [total]
+
+
+def test_over_http_a_correction_is_answered_like_any_event(organization: Organization, client: Client) -> None:
+    with transaction.atomic():
+        _, secret = make_key(organization)
+    now = timezone.now()
+    original = item(1, time=now.isoformat())
+    batch = [original, void(1, time=None), void("none", time=None)]
+    response = client.post(
+        "/api/v1/events",
+        json.dumps(batch),
+        content_type="application/cloudevents-batch+json",
+        headers={"Authorization": f"Bearer {secret}"},
+    )
+    assert response.status_code == 200
+    told = response.json()
+    assert [result["status"] for result in told["results"]] == ["accepted", "accepted", "rejected"]
+    assert (told["accepted"], told["rejected"]) == (2, 1)
+    noted = see(organization, RejectedEvent.objects.get)
+    assert rejection_reason(noted.code).title == "A correction names an event that was never accepted"
+
+
+def test_breaking_off_while_correcting_changes_nothing(organization: Organization) -> None:
+    send(organization, item(1), item(2, type="unique"), *map(item, range(10, 20)))
+    tick(organization)
+    before = days(organization)
+    corrections = [void(1), instead(10, {"quantity": 1, "workflow": "new"}), void(2), item(30)]
+    crashes = 0
+    while True:
+        try:
+            with connection.execute_wrapper(CrashAt(crashes + 1)):
+                send(organization, *corrections)
+                roll_up(organization.pk, NOW)
+        except Crash:
+            crashes += 1
+            stored = see(organization, Correction.objects.count)
+            waits = see(organization, lambda: IngestBatch.objects.filter(rolled_at=None).count())
+            assert (stored, waits, days(organization)) in [(0, 0, before), (3, 2, before)]
+            if stored:
+                break
+        else:
+            raise AssertionError("the batch was stored before the last statement")
+    assert crashes > 10
+    while True:
+        try:
+            with connection.execute_wrapper(CrashAt(crashes + 1)):
+                assert codes(send(organization, *corrections)) == ["duplicate"] * 4
+                roll_up(organization.pk, NOW)
+        except Crash:
+            crashes += 1
+        else:
+            break
+    tick(organization)
+    assert sorted(row[5:7] for row in days(organization)) == [(1, 1), (50, 10)]

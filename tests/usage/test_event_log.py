@@ -5,6 +5,7 @@ import re
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.test import Client
@@ -304,3 +305,55 @@ def test_customers_do_not_read_about_batches_of_the_vendor() -> None:
     client = signed_in(make_member(account))
     assert "could not be counted" not in client.get(f"/accounts/{account.pk}/events/").content.decode()
     assert client.post("/events/retry/").status_code == 403
+
+
+def void(number: int = 1, **fields: Any) -> dict[str, Any]:
+    data = {"id": f"e-{number}", "reason": "billed <twice>"}
+    return event(number) | {"id": f"v-{number}", "type": "consumption.void", "data": data} | fields
+
+
+def test_a_voided_event_says_by_what_and_why_and_both_ways_link(organization: Organization) -> None:
+    account = make_account(organization, key="north")
+    make_meter(organization, "api.call")
+    send(organization, event(), void())
+    instead = {"id": "e-2", "data": {"quantity": 4}}
+    send(organization, event(2), event(2) | {"id": "r-2", "type": "consumption.replace", "data": instead})
+    for client, base in (
+        (signed_in(make_member(organization)), "/events/"),
+        (signed_in(make_member(account)), f"/accounts/{account.pk}/events/"),
+    ):
+        log = client.get(base).content.decode()
+        assert [log.count(f'<span class="tag">{tag}</span>') for tag in ("voided", "replaced", "takes back")] == [
+            1,
+            1,
+            2,
+        ]
+        enter(staff_of(organization))
+        keys = {row.event_id: row.key for row in Event.objects.filter(quantity__gt=0)}
+        original = client.get(f"{base}{keys['e-1']}/").content.decode()
+        assert "“billed &lt;twice&gt;”" in original
+        links = re.findall(rf'"({base}[-0-9a-f]+/)">v-1</a>', original)
+        assert len(links) == 1
+        reversal = client.get(links[0]).content.decode()
+        assert f'This takes back <a href="{base}{keys["e-1"]}/">e-1</a>' in reversal
+        instead_page = client.get(f"{base}{keys['r-2']}/").content.decode()
+        assert f'This counts instead of <a href="{base}{keys["e-2"]}/">e-2</a>' in instead_page
+        assert "No reason was given." in instead_page
+
+
+def test_the_log_of_an_account_narrows_to_one_of_its_days(organization: Organization) -> None:
+    account = make_account(organization, key="north", timezone="Asia/Kolkata")
+    meter = make_meter(organization, "api.call")
+    send(organization, event(1, time=_at(-1)), event(2, time=_at(1)), event(3, time=_at(1)))
+    client = signed_in(make_member(organization))
+    day = timezone.now().astimezone(ZoneInfo("Asia/Kolkata")).date() - timedelta(days=2)
+    log = client.get(f"/accounts/{account.pk}/events/?day={day}&meter={meter.pk}").content.decode()
+    assert f'name="day" value="{day}"' in log
+    assert ("e-1" in log, "e-2" in log, "e-3" in log) == (False, True, True)
+    assert "e-1" in client.get(f"/accounts/{account.pk}/events/?day=0001-01-01x").content.decode()
+
+
+def _at(hours: int) -> str:
+    """A time around the beginning of the day before yesterday in Kolkata."""
+    today = timezone.now().astimezone(ZoneInfo("Asia/Kolkata")).replace(hour=0, minute=0, second=0, microsecond=0)
+    return (today - timedelta(days=2) + timedelta(hours=hours)).isoformat()

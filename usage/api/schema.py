@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from usage.calc import limits
+from usage.calc import corrections, limits
 from usage.calc.media import BATCH, PLAIN, SINGLE
 
 PATH = "/api/v1/events"
@@ -25,7 +25,8 @@ _EVENT: Json = {
         "data": {
             "type": "object",
             "maxProperties": limits.DATA_KEYS,
-            "description": "What meters read: quantity, workflow, outcome, success, attempt, environment.",
+            "description": "What meters read: quantity, workflow, outcome, success, attempt, environment. Events of "
+            "the types consumption.void and consumption.replace have VoidData or ReplaceData instead.",
         },
     },
     "example": {
@@ -37,6 +38,42 @@ _EVENT: Json = {
         "time": "2026-03-01T09:30:00Z",
         "data": {"quantity": 1, "workflow": "invoice-ocr", "success": True},
     },
+}
+_CORRECTED: Json = {
+    "id": _TEXT | {"description": "The id of the event to correct."},
+    "source": _TEXT | {"description": "Its source. Default: this event's source."},
+    "reason": {
+        "type": "string",
+        "maxLength": corrections.REASON_CHARS,
+        "description": "Why: shown with the event, and with the money that changes.",
+    },
+}
+_VOID: Json = {
+    "type": "object",
+    "description": "The data of an event of the type consumption.void: the event it names no longer counts. It is not "
+    "deleted: an event beside it takes back what it counted, on the day on which it counted. The subject is the "
+    "event's account.",
+    "required": ["id"],
+    "properties": _CORRECTED,
+    "additionalProperties": False,
+    "example": {"id": "call-7f3a", "source": "/prod/api", "reason": "Sent twice under different ids"},
+}
+_REPLACE: Json = {
+    "type": "object",
+    "description": "The data of an event of the type consumption.replace: what stands in data counts instead of the "
+    "event it names, read by the same meter. To correct it once more, name this event.",
+    "required": ["id", "data"],
+    "properties": {
+        **_CORRECTED,
+        "data": {
+            "type": "object",
+            "maxProperties": limits.DATA_KEYS,
+            "description": "The whole data of the event as it should have been.",
+        },
+        "time": {"type": ["string", "null"], "format": "date-time", "description": "Default: the event's own time."},
+    },
+    "additionalProperties": False,
+    "example": {"id": "call-7f3a", "reason": "Counted pages twice", "data": {"quantity": 1, "workflow": "ocr"}},
 }
 _EVENTS: Json = {
     "type": "array",
@@ -103,6 +140,7 @@ _PROBLEMS = {
 def describe_ingest(result: Json, **_: Any) -> Json:
     """A postprocessing hook of drf-spectacular that adds the endpoint and its schemas."""
     schemas = result.setdefault("components", {}).setdefault("schemas", {})
+    schemas |= {"VoidData": _VOID, "ReplaceData": _REPLACE}
     schemas |= {"UsageEvent": _EVENT, "IngestResults": _RESULTS, "Problem": _PROBLEM}
     one = {"$ref": "#/components/schemas/UsageEvent"}
     answers = {status: _answer(text, PLAIN, "IngestResults") for status, text in _ANSWERS.items()}
@@ -111,7 +149,12 @@ def describe_ingest(result: Json, **_: Any) -> Json:
         "operationId": "events_create",
         "summary": "Send usage events",
         "description": "CloudEvents as JSON: one, a batch, or binary mode with ce- headers; gzip if you like. "
-        "A full retry is always safe.",
+        "A full retry is always safe.\n\n"
+        "To correct an event, send another: the type consumption.void takes back the event that its data names "
+        "(see VoidData), consumption.replace puts another in its place (see ReplaceData). Nothing that was accepted "
+        "is edited or deleted. In a batch a correction applies to what stands before it. One that cannot be done is "
+        "rejected and changes nothing: unknown_original, already_corrected, original_quarantined, is_a_correction, "
+        "invalid_correction, or time_too_old when the event is older than this key may send.",
         "tags": ["events"],
         "security": [{"ApiKeyAuth": []}],
         "requestBody": {

@@ -27,7 +27,26 @@ _SIZE = "Send less at once: split the batch, or leave out what no meter reads."
 REJECTED = {
     "payload_mismatch": Reason(
         "The same id came with other content",
-        "The first event stands. Give every event an id of its own; to correct one, send a new event.",
+        "The first event stands. Give every event an id of its own; to correct one, send consumption.replace.",
+    ),
+    "unknown_original": Reason(
+        "A correction names an event that was never accepted",
+        "Check data.id, data.source and subject: they are those of the event to correct, which must have come before.",
+    ),
+    "already_corrected": Reason(
+        "A correction names an event that was corrected before",
+        "Correct the event that replaced it; if it was voided and should count after all, send it under a new id.",
+    ),
+    "original_quarantined": Reason(
+        "A correction names an event that waits in quarantine",
+        "It costs nothing while it waits. Replay it first, then send the correction again.",
+    ),
+    "is_a_correction": Reason(
+        "A correction names another correction", "To count the event again after all, send it under a new id."
+    ),
+    "invalid_correction": Reason(
+        "A correction cannot be read",
+        "Send data with id, source and reason; consumption.replace also has data, and time if it changes.",
     ),
     "invalid_quantity": Reason("The quantity is missing or no number", "Send the meter’s property as a JSON number."),
     "negative_quantity": Reason("The quantity is negative", "Send zero or more."),

@@ -11,11 +11,12 @@ from django.db.models import Count, F, Func, Max, Min, Q, QuerySet, TextField
 from django.db.models.fields.json import KT
 
 from accounts.models import Account
-from consumption_cs.lib.periods import as_utc
+from consumption_cs.lib.periods import Period, as_utc
 from consumption_cs.lib.tenancy import Viewer
 from usage.calc.event_reasons import Reason, quarantine_reason
 from usage.calc.metering import PRODUCTION
 from usage.models import Event, EventKey, Meter, QuarantinedEvent, RejectedEvent
+from usage.reports.event_corrections import add_notes, add_notes_with_links
 
 PAGE_SIZE = 50
 MOST_COUNTED = 1000
@@ -28,7 +29,7 @@ _STEPS = (timedelta(hours=1), timedelta(days=1), timedelta(days=7), timedelta(da
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """What the reader narrows the log to. `since` is a key of RANGES or "" for all time."""
+    """What the reader narrows the log to. `since` is a key of RANGES or "" for all time; `day` a local day."""
 
     account_id: UUID | None = None
     meter_id: UUID | None = None
@@ -36,11 +37,12 @@ class EventFilter:
     environment: str = ""
     words: str = ""
     since: str = ""
+    day: Period | None = None
 
     @property
     def narrows(self) -> bool:
         """Whether anything but the account is asked for."""
-        return any((self.meter_id, self.workflow_id, self.environment, self.words, self.since))
+        return any((self.meter_id, self.workflow_id, self.environment, self.words, self.since, self.day))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,8 @@ def accepted_events(
 ) -> Slice:
     """Return one page of accepted events, newest first by when they happened, without their properties.
 
+    Each has `notes` of how it was corrected, if it was.
+
     `newest` is about when the last event happened, if it is long ago; without it the search starts at `now`.
     """
     events = _fitting(Event.objects.visible_to(viewer), wanted, now)
@@ -136,7 +140,9 @@ def accepted_events(
         rows = list((events if start is None else events.filter(occurred_at__gt=start))[: size + 1])
         if len(rows) > size:
             break
-    return _sliced(rows, "occurred_at", "key", size)
+    page = _sliced(rows, "occurred_at", "key", size)
+    add_notes(viewer, page.rows)
+    return page
 
 
 def quarantined_events(
@@ -198,18 +204,24 @@ def with_cause(events: QuerySet[Any], reason: str, name: str) -> QuerySet[Any]:
 
 
 def find_event(viewer: Viewer, key: UUID) -> Event | None:
-    """Return one accepted event with its properties as formatted JSON in `pretty`, digits as they came."""
+    """Return one accepted event with its properties as formatted JSON in `pretty`, digits as they came.
+
+    Its `notes` say by what and why it was corrected, or what it corrects.
+    """
     times = EventKey.objects.visible_to(viewer).filter(key=key).values_list("occurred_at", flat=True)
     occurred_at = times.first()
     if occurred_at is None:
         return None
-    return (
+    event = (
         Event.objects.visible_to(viewer)
         .filter(key=key, occurred_at=occurred_at)
         .select_related("account", "meter", "workflow")
         .annotate(pretty=_pretty("properties"))
         .first()
     )
+    if event is not None:
+        add_notes_with_links(viewer, event)
+    return event
 
 
 def find_quarantined(viewer: Viewer, pk: UUID) -> QuarantinedEvent | None:
@@ -228,10 +240,12 @@ def _fitting(events: QuerySet[Any], wanted: EventFilter, now: datetime) -> Query
         events = events.filter(environment=PRODUCTION)
     elif wanted.environment:
         events = events.exclude(environment=PRODUCTION)
+    if wanted.day:
+        events = events.filter(occurred_at__gte=wanted.day.start, occurred_at__lt=wanted.day.end)
     if wanted.words:
         events = events.filter(Q(event_id__icontains=wanted.words) | Q(source__icontains=wanted.words))
         # A search without a time would read everything there is.
-        wanted = wanted if wanted.since else replace(wanted, since="31d")
+        wanted = wanted if wanted.since or wanted.day else replace(wanted, since="31d")
     return _since(events, "occurred_at", wanted, now)
 
 

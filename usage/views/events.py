@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from accounts.actions.audit import audit
 from accounts.http import viewer_of
 from accounts.models import Account
 from accounts.permissions import can, requires
+from consumption_cs.lib.periods import Period, local_day, zone_of
 from consumption_cs.lib.tenancy import Viewer
 from usage.actions.quarantine import Replayed, replay, retry_failed_batches
 from usage.calc.event_reasons import quarantine_reason, rejection_reason
@@ -82,7 +83,8 @@ def event(request: HttpRequest, key: UUID, account_id: UUID | None = None) -> Ht
     found = event_log.find_event(viewer_of(request), key)
     if found is None or (account_id and found.account_id != account_id):
         raise Http404
-    return render(request, "usage/event.html", {"event": found, "back": _address(account_id)})
+    context = {"event": found, "back": _address(account_id), "shown_account_id": account_id}
+    return render(request, "usage/event.html", context)
 
 
 @require_safe
@@ -178,6 +180,7 @@ def _accepted(
         "workflows": _workflows(viewer, account),
         "account_choices": [] if account else _account_choices(viewer, wanted.account_id),
         "environments": ENVIRONMENTS.items(),
+        "day": request.GET["day"] if wanted.day else "",
     }
 
 
@@ -209,7 +212,16 @@ def _filter(request: HttpRequest, account: Account | None) -> EventFilter:
         environment=_known(get("environment"), ENVIRONMENTS),
         words=(get("q") or "").replace("\x00", "").strip()[:200],
         since=_known(get("since"), RANGES),
+        day=_local_day(account, get("day")),
     )
+
+
+def _local_day(account: Account | None, text: str | None) -> Period | None:
+    """The day of the account's calendar that an address names; a whole organization has no calendar of its own."""
+    try:
+        return local_day(date.fromisoformat(text or ""), zone_of(account.timezone)) if account else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _workflows(viewer: Viewer, account: Account | None) -> list[Workflow]:
