@@ -6,20 +6,26 @@ from typing import Any
 QUEUES = ("rollup", "settlement", "delivery", "reports")
 
 ROUTES: dict[str, dict[str, str]] = {
-    "usage.tasks.roll_up*": {"queue": "rollup"},
-    "usage.tasks.settle*": {"queue": "settlement"},
+    "budgets.tasks.catch_up*": {"queue": "rollup"},
+    "budgets.tasks.settle*": {"queue": "settlement"},
+    "budgets.tasks.*": {"queue": "reports"},
     "usage.tasks.*": {"queue": "reports"},
     "accounts.tasks.*": {"queue": "delivery"},
 }
 
 # Every tick is idempotent and expires before the next one, so that two beats may run side by side.
 BEAT: dict[str, dict[str, Any]] = {
-    "roll up": {"task": "usage.tasks.roll_up_all", "schedule": 1.0, "options": {"expires": 1}},
-    "settle": {"task": "usage.tasks.settle_all", "schedule": 1.0, "options": {"expires": 1}},
+    "roll up": {"task": "budgets.tasks.catch_up_all", "schedule": 1.0, "options": {"expires": 1}},
+    "settle": {"task": "budgets.tasks.settle_all", "schedule": 1.0, "options": {"expires": 1}},
     "partitions": {
         "task": "usage.tasks.make_partitions",
         "schedule": timedelta(hours=6),
         "options": {"expires": 3600},
+    },
+    "imports": {
+        "task": "usage.tasks.resume_imports",
+        "schedule": timedelta(seconds=20),
+        "options": {"expires": 20},
     },
     "housekeeping": {
         "task": "usage.tasks.forget_old_rows",

@@ -10,7 +10,7 @@ from kombu import Connection
 
 from consumption_cs.celery import app
 
-TASK = "usage.tasks.roll_up"
+TASK = "budgets.tasks.catch_up"
 QUEUE = "rollup"
 LEAST_GAP = 0.5  # seconds between two hints of one process for one organization
 PAUSE_AFTER_FAILURE = 5.0

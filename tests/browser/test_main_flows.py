@@ -20,11 +20,11 @@ from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page, expect
 
 from accounts.models import Account, Membership, Role
+from budgets.actions.catch_up import catch_up
 from consumption_cs.embedded import free_port
 from consumption_cs.processes import Running, stop_all
 from tests import factories
 from tests.conftest import wait_for_web
-from usage.actions.catch_up import catch_up
 
 EVENT_TYPE = "page.read"
 

@@ -9,10 +9,10 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from accounts.models import Account
+from budgets.actions.catch_up import catch_up
 from consumption_cs.lib.tenancy import act_as
 from tests.factories import make_account, make_meter, make_organization, make_price, staff_of
 from usage.actions.accept import Sender, accept_events
-from usage.actions.catch_up import catch_up
 from usage.actions.directory import forget_directories
 from usage.actions.roll_up import roll_up
 from usage.calc.cloudevents import Window

@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 
 from accounts.models import Account
+from budgets.actions.catch_up import catch_up
 from consumption_cs.lib.tenancy import act_as
 from tests.factories import (
     NOW,
@@ -18,7 +19,6 @@ from tests.factories import (
     staff_of,
     usage_sum,
 )
-from usage.actions.catch_up import catch_up
 from usage.models import AccountDay, IngestBatch, Meter, TouchedDay, UniqueValue, UsageDay, UsageHour
 
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from accounts.models import Account
+from budgets.actions.catch_up import catch_up
 from consumption_cs.lib.tenancy import enter
 from tests.factories import NOW, make_account, make_batch, make_meter, portal_of, staff_of, usage_sum
-from usage.actions.catch_up import catch_up
 from usage.actions.roll_up import roll_up
 from usage.models import IngestBatch, Meter
 from usage.reports.freshness import Freshness, data_through

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from accounts.models import Account, Organization
+from budgets.actions.catch_up import catch_up
 from consumption_cs.lib.tenancy import act_as, enter
 from tests.factories import NOW, make_account, make_meter, make_organization, staff_of
 from tests.threads import in_threads
 from usage.actions.accept import Accepted, Sender, accept_events
-from usage.actions.catch_up import catch_up
 from usage.actions.directory import forget_directories
 from usage.actions.quarantine import Replayed, replay
 from usage.calc.cloudevents import Window

@@ -6,10 +6,10 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.db import connection
 
+from budgets.actions.catch_up import catch_up
 from consumption_cs.lib.tenancy import enter
 from tests.factories import NOW, make_account, make_batch, make_meter, make_organization, staff_of, usage_sum
 from usage.actions import retention
-from usage.actions.catch_up import catch_up
 from usage.actions.retention import forget_old_rows, make_partitions
 from usage.models import AccountDay, IngestBatch, RejectedEvent, UsageDay, UsageHour
 

@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 
 from accounts.models import Account
+from budgets.actions.catch_up import catch_up, organizations_waiting
 from consumption_cs.lib.tenancy import Viewer, enter
 from tests.factories import (
     NOW,
@@ -20,7 +21,6 @@ from tests.factories import (
     usage_sum,
 )
 from usage.actions import roll_up as module
-from usage.actions.catch_up import catch_up, organizations_waiting
 from usage.actions.roll_up import RolledUp, roll_up
 from usage.models import IngestBatch, Meter, TouchedDay, UniqueValue, UsageDay, UsageHour
 

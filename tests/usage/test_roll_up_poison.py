@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError
+from django.utils import timezone
 
 from accounts.models import Account
+from budgets.actions.catch_up import catch_up, organizations_waiting
 from consumption_cs.lib.tenancy import enter
 from tests.factories import (
     NOW,
@@ -18,7 +20,6 @@ from tests.factories import (
     usage_sum,
 )
 from usage.actions import roll_up as module
-from usage.actions.catch_up import catch_up, organizations_waiting
 from usage.actions.quarantine import retry_failed_batches
 from usage.actions.roll_up import RolledUp, roll_up
 from usage.models import IngestBatch, UsageDay, UsageHour
@@ -69,7 +70,7 @@ def test_at_the_third_attempt_all_but_the_bad_sum_is_merged() -> None:
     assert [part["q"] for part in bad.sums] == ["9" * 49]
     assert roll_up(account.organization_id, NOW) == RolledUp()
     assert account.organization_id in organizations_waiting()  # its day awaits settlement
-    catch_up(account.organization_id, NOW)
+    catch_up(account.organization_id, timezone.now())
     assert organizations_waiting() == []
 
 

@@ -16,9 +16,9 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone as clock
 
 from accounts.models import Account, ApiKey, AuditEvent, Membership, Organization
+from budgets.actions.catch_up import catch_up
 from consumption_cs.lib.tenancy import act_as
 from tests.factories import make_account, make_key, make_meter, make_organization, staff_of
-from usage.actions.catch_up import catch_up
 from usage.models import Event, Meter, Price, UsageDay
 from usage.replay_client import Progress, Sender, Stopped
 from usage.replay_file import BadTable, Columns, count_rows, events_of, find_columns, read_rows, summarize, weeks_until

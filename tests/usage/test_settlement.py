@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from accounts.models import Account
+from budgets.actions import settle as module
+from budgets.actions.settle import settle
 from consumption_cs.lib.tenancy import act_as, enter
 from tests.factories import (
     NOW,
@@ -20,9 +22,8 @@ from tests.factories import (
     usage_sum,
 )
 from tests.threads import in_threads
-from usage.actions import settle as module
+from usage.actions.rate import touch_days
 from usage.actions.roll_up import roll_up
-from usage.actions.settle import settle, touch_days
 from usage.models import AccountDay, Meter, Price, TouchedDay, UsageDay
 
 HOUR = NOW - timedelta(hours=2)
@@ -56,9 +57,9 @@ class TestSettlement:
         meter = make_meter(account.organization)
         make_price(meter, "0.03")
         roll_up_usage(account, meter, "12.5")
-        assert spends_after_settling(account) == [(TODAY, Decimal("0.375"))]
+        assert spends_after_settling(account) == [(TODAY, Decimal("0.38"))]
         total = AccountDay.objects.get()
-        assert (total.spend, total.events, total.unpriced_events) == (Decimal("0.375"), 1, 0)
+        assert (total.spend, total.events, total.unpriced_events) == (Decimal("0.38"), 1, 0)
         assert (total.currency, total.settled_at) == ("USD", NOW)
         assert not TouchedDay.objects.exists()
 
@@ -124,32 +125,33 @@ class TestSettlement:
         make_price(meter, "1")
         for account in (bad, good):
             roll_up_usage(account, meter)
-        rate_day = module.rate
+        rate_accounts = module.rate_accounts
 
-        def fail_for_bad(quantities: Any, price: Any) -> Any:
-            if UsageDay.objects.filter(account=bad, spend=None).exists() and len(seen) < 2:
-                seen.append(1)
+        def fail_for_bad(organization_id: Any, now: datetime, claim: Any) -> Any:
+            if str(bad.pk) in claim.accounts:
                 raise ValueError("no idea")
-            return rate_day(quantities, price)
+            return rate_accounts(organization_id, now, claim)
 
-        seen: list[int] = []
-        monkeypatch.setattr(module, "rate", fail_for_bad)
-        settle(good.organization_id, NOW)
+        monkeypatch.setattr(module, "rate_accounts", fail_for_bad)
+        assert settle(good.organization_id, NOW) == 1
         enter(staff_of(good))
-        assert len(seen) == 2
-        assert AccountDay.objects.count() == 1
-        assert TouchedDay.objects.count() == 1
+        assert AccountDay.objects.get().account == good
+        assert TouchedDay.objects.get().account == bad
+        monkeypatch.undo()
         assert settle(good.organization_id, NOW) == 1
 
-    def test_many_days_are_settled_in_bounded_transactions(self) -> None:
-        account = make_account()
-        meter = make_meter(account.organization)
+    def test_many_accounts_are_settled_in_bounded_transactions(self) -> None:
+        organization = make_organization()
+        accounts = [make_account(organization) for _ in range(5)]
+        meter = make_meter(organization)
         make_price(meter)
-        make_batch(account.organization, *(usage_sum(account, meter, HOUR - DAY * n) for n in range(25)))
-        roll_up(account.organization_id, NOW)
-        assert settle(account.organization_id, NOW, max_marks=10) == 25
-        enter(staff_of(account))
-        assert AccountDay.objects.count() == 25
+        make_batch(
+            organization, *(usage_sum(account, meter, HOUR - DAY * n) for n in range(3) for account in accounts)
+        )
+        roll_up(organization.pk, NOW)
+        assert settle(organization.pk, NOW, max_accounts=2) == 15
+        enter(staff_of(organization))
+        assert AccountDay.objects.count() == 15
 
 
 @pytest.mark.django_db
@@ -185,7 +187,7 @@ class TestPriceChange:
 
     def test_a_price_that_is_taken_away_leaves_the_days_unpriced(self) -> None:
         account, meter = self.settled_days()
-        Price.objects.all().delete()
+        Price.objects.update(in_force=False)
         touch_days(staff_of(account), meter, None, date(2020, 1, 1))
         assert {spend for _, spend in spends_after_settling(account)} == {None}
         assert {day.unpriced_events for day in AccountDay.objects.all()} == {1}

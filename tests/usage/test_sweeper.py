@@ -10,6 +10,8 @@ import pytest
 from django.db import OperationalError, connection
 
 from accounts.models import Account
+from budgets import tasks
+from budgets.management.commands import run_sweeper
 from consumption_cs import celery_app
 from consumption_cs.lib.tenancy import act_as
 from consumption_cs.processes import Running
@@ -25,8 +27,6 @@ from tests.factories import (
     staff_of,
     usage_sum,
 )
-from usage import tasks
-from usage.management.commands import run_sweeper
 from usage.models import AccountDay
 
 RunProcess = Callable[..., Running]
@@ -119,10 +119,10 @@ def test_a_sweep_that_should_stop_begins_no_other_organization(account: Account)
 def test_a_wake_up_brings_an_event_to_the_screen_within_a_second(account: Account, run_process: RunProcess) -> None:
     worker = run_process("rollup")
     accept(account)
-    tasks.roll_up.apply_async([str(account.organization_id)], queue="rollup")
+    tasks.catch_up.apply_async([str(account.organization_id)], queue="rollup")
     wait_for_spend(account, 2, worker)  # the worker has started
     accept(account)
-    tasks.roll_up.apply_async([str(account.organization_id)], queue="rollup")
+    tasks.catch_up.apply_async([str(account.organization_id)], queue="rollup")
     assert wait_for_spend(account, 4, worker) < 1
 
 
@@ -130,7 +130,7 @@ def test_a_worker_goes_on_after_the_database_closed_its_connections(account: Acc
     worker = run_process("rollup")
     for expected in (2, 4):
         accept(account)
-        tasks.roll_up_all.apply_async(queue="rollup")
+        tasks.catch_up_all.apply_async(queue="rollup")
         wait_for_spend(account, expected, worker)
         end_connections_of_others()
 
@@ -145,29 +145,30 @@ def test_workers_killed_at_work_lose_and_double_nothing(account: Account, run_pr
             assert time.monotonic() < deadline, worker.last_words()
             accept(account, 5)
             accepted += 5
-            tasks.roll_up.apply_async([str(account.organization_id)], queue="rollup", expires=5)
+            tasks.catch_up.apply_async([str(account.organization_id)], queue="rollup", expires=5)
             time.sleep(0.02)
         worker.kill()
-    tasks.roll_up(str(account.organization_id))
+    tasks.catch_up(str(account.organization_id))
     assert spend(account) == 2 * accepted
 
 
 def test_the_ticks_do_what_the_wake_up_does(account: Account, eager_celery: None) -> None:
     accept(account)
-    tasks.roll_up_all.delay()
+    tasks.catch_up_all.delay()
     assert spend(account) == 2
     tasks.settle_all.delay()
-    tasks.roll_up_all.delay()
+    tasks.catch_up_all.delay()
     assert spend(account) == 2
 
 
 def test_every_tick_of_the_schedule_names_a_task_that_exists_and_expires() -> None:
+    celery_app.loader.import_default_modules()
     for entry in celery_app.conf.beat_schedule.values():
-        if entry["task"].startswith("usage."):
+        if entry["task"].startswith(("usage.", "budgets.")):
             assert entry["task"] in celery_app.tasks
         assert entry["options"]["expires"] > 0
 
 
 def test_an_idle_tick_is_one_query(account: Account, django_assert_num_queries: Callable[[int], object]) -> None:
     with django_assert_num_queries(1):  # type: ignore[attr-defined]
-        tasks.roll_up_all()
+        tasks.catch_up_all()

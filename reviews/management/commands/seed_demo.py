@@ -12,11 +12,11 @@ from django.core.management.base import BaseCommand
 from django.utils.timezone import now as read_clock
 
 from accounts.models import Organization
+from budgets.actions.catch_up import catch_up
 from reviews.demo.load import in_batches, load_people, load_vendor, missing_events
 from reviews.demo.people import PASSWORD, PEOPLE
 from reviews.demo.stories import VENDORS
 from usage.actions.accept import Sender, accept_events
-from usage.actions.catch_up import catch_up
 from usage.calc.cloudevents import Window
 from usage.calc.parsing import parse_items
 

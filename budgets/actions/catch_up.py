@@ -9,8 +9,8 @@ from uuid import UUID
 
 from django.db import connection
 
+from budgets.actions.settle import settle
 from usage.actions.roll_up import roll_up
-from usage.actions.settle import settle
 
 SECONDS_FOR_ONE = 3.0  # then the next organization has its turn
 SECONDS_FOR_ALL = 20.0  # then the tick ends, well before its time limit; the next one goes on

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
-from usage.actions.catch_up import catch_up_all
+from budgets.actions.catch_up import catch_up_all
 from usage.checks import refuse_unsafe_start
 
 logger = logging.getLogger(__name__)
