@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from budgets.calc.run_out import NEVER, Ints, Layers, RunOut, at_level, chance, mean, run_out
+from budgets.calc.run_out import Ints, Layers, RunOut, at_level, chance, mean, run_out
 from budgets.calc.usage_windows import Floats
 
 KINDS = ("grow", "workflow", "one_off", "top_up", "commit_size")
@@ -30,7 +30,7 @@ class ScenarioError(ValueError):
 class Outcome:
     """What a scenario comes to for one account.
 
-    Days from the start, None for not within the fan; `early` is the P10 of the date. Overage is at the overage rate;
+    Days from the start, None for not before the term ends; `early` is the P10 of the date. Overage is at its own rate;
     `to_pay` is overage and what was bought; `unused` at the end of the term, `lapses` of it what no right keeps.
     """
 
@@ -97,7 +97,7 @@ def _outcome(situation: Situation, found: RunOut, bought: float) -> Outcome:
     overage = float(mean(found.overage)[0]) * situation.overage_factor
     unused = float(mean(found.unused)[0])
     day = [at_level(found.day, level)[0] for level in (0.9, 0.5, 0.1)]
-    early, middle, late = (None if one == NEVER else int(one) for one in day)
+    early, middle, late = (int(one) if one < situation.term else None for one in day)
     balance = [at_level(found.balance, level)[0] for level in (0.9, 0.5, 0.1)]
     return Outcome(
         early,
