@@ -4,7 +4,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from accounts.models import PORTAL_ROLES, STAFF_ROLES, Account, ApiKey, Invitation, Membership, Role, Scope
+from accounts.models import (
+    PORTAL_ROLES,
+    STAFF_ROLES,
+    Account,
+    ApiKey,
+    Invitation,
+    Membership,
+    Organization,
+    Role,
+    Scope,
+)
 from consumption_cs.lib.tenancy import Viewer
 
 ROLE_WORDS: dict[str, str] = {
@@ -92,3 +102,8 @@ def _key_line(key: ApiKey, replaced: set[UUID], now: datetime) -> KeyLine:
         soon = key.expires_at <= now + ENDS_SOON
         state, tone, until = ("Ends soon" if soon else "Works until"), ("warn" if soon else "good"), key.expires_at
     return KeyLine(key, state, tone, until, works, is_replaced, [Scope(scope).label for scope in key.scopes])
+
+
+def organization_ids() -> list[UUID]:
+    """Return all organizations, in order: what jobs loop over, entering each in turn."""
+    return list(Organization.objects.order_by("pk").values_list("pk", flat=True))

@@ -5,7 +5,11 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
+from accounts.reports import organization_ids
 from budgets.actions import catch_up as catching_up
+from budgets.actions import forecast, forecast_scores
+
+SECONDS_FOR_FORECASTS = 20.0  # for one organization, then the next has its turn
 
 
 @shared_task
@@ -24,3 +28,24 @@ def catch_up_all() -> None:
 def settle_all() -> None:
     """Settle beside the tick, on a queue of its own: the many days that a new price touches must not hold it up."""
     catching_up.settle_all(timezone.now)
+
+
+@shared_task
+def refresh_forecasts() -> None:
+    """Forecast what is due, organization by organization, in short turns."""
+    for organization_id in organization_ids():
+        forecast.refresh(organization_id, timezone.now(), seconds=SECONDS_FOR_FORECASTS)
+
+
+@shared_task
+def score_forecasts() -> None:
+    """Compare forecasts whose days have passed with what happened."""
+    for organization_id in organization_ids():
+        forecast_scores.score_runs(organization_id, timezone.now())
+
+
+@shared_task
+def recalibrate_forecasts() -> None:
+    """Make intervals as wide as their realised coverage asks for."""
+    for organization_id in organization_ids():
+        forecast_scores.recalibrate(organization_id, timezone.now())

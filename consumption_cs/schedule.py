@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+from celery.schedules import crontab
+
 QUEUES = ("rollup", "settlement", "delivery", "reports")
 
 ROUTES: dict[str, dict[str, str]] = {
@@ -31,5 +33,20 @@ BEAT: dict[str, dict[str, Any]] = {
         "task": "usage.tasks.forget_old_rows",
         "schedule": timedelta(hours=1),
         "options": {"expires": 600},
+    },
+    "forecasts": {
+        "task": "budgets.tasks.refresh_forecasts",
+        "schedule": timedelta(minutes=5),
+        "options": {"expires": 240},
+    },
+    "forecast scores": {
+        "task": "budgets.tasks.score_forecasts",
+        "schedule": timedelta(hours=6),
+        "options": {"expires": 3600},
+    },
+    "forecast intervals": {
+        "task": "budgets.tasks.recalibrate_forecasts",
+        "schedule": crontab(minute=15, hour=4, day_of_week="mon"),
+        "options": {"expires": 3600},
     },
 }

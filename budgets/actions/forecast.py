@@ -1,8 +1,10 @@
 """Makes forecast runs: when commits run out, and what the open billing period will cost. Each run is kept for ever."""
 
+import time
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from math import inf
 from typing import Any
 from uuid import UUID
 
@@ -52,14 +54,22 @@ def make_runs(
     return made
 
 
-def refresh(organization_id: UUID, now: datetime) -> int:
-    """Forecast every account whose latest run is not up to date any more; return how many runs were made."""
+def refresh(organization_id: UUID, now: datetime, seconds: float = inf) -> int:
+    """Forecast every account whose latest run is not up to date any more; return how many runs were made.
+
+    Stops when `seconds` have passed, after the block under way; the next call goes on.
+    """
+    start = time.monotonic()
     with act_as(Viewer(organization_id)):
         due = forecasts_due(organization_id, now)
-    return sum(
-        make_runs(organization_id, now, [one.account for one in due if one.cause == cause], cause=cause)
-        for cause in sorted({one.cause for one in due})
-    )
+    made = 0
+    for cause in sorted({one.cause for one in due}):
+        wanted = [one.account for one in due if one.cause == cause]
+        for first in range(0, len(wanted), BLOCK):
+            if time.monotonic() - start > seconds:
+                return made
+            made += make_runs(organization_id, now, wanted[first : first + BLOCK], cause=cause)
+    return made
 
 
 def _all_accounts(organization_id: UUID) -> list[str]:
