@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import date, datetime, timedelta
 from math import inf
 from uuid import UUID
@@ -71,11 +70,9 @@ def _settle_what_can_be(organization_id: UUID, now: datetime, claim: Claim) -> s
 def _settle(organization_id: UUID, now: datetime, claim: Claim) -> None:
     first_days = rate_accounts(organization_id, now, claim)
     if first_days:
-        with suppress(NotImplementedError):
-            draw_accounts(organization_id, now, first_days)
+        draw_accounts(organization_id, now, first_days)
     clear_marks(organization_id, claim)
-    with suppress(NotImplementedError):
-        close_due_periods(organization_id, now, claim.accounts)
+    close_due_periods(organization_id, now, claim.accounts)
     _note_settled(organization_id, now, claim.accounts, first_days)
 
 
