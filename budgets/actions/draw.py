@@ -58,6 +58,17 @@ def draw_accounts(organization_id: UUID, now: datetime, first_days: Mapping[str,
     marks' reasons go on the entries that replace others, `otherwise` where they say none. Drawing twice changes
     nothing.
     """
+    changes, standings = redrawn(organization_id, now, first_days, otherwise)
+    book(organization_id, now, changes, standings)
+
+
+def redrawn(
+    organization_id: UUID, now: datetime, first_days: Mapping[str, date], otherwise: str = ""
+) -> tuple[list[Change], list[Standing]]:
+    """Draw as `draw_accounts` does, but write nothing: return what would change, and where each account would stand.
+
+    A first day of date.min draws all days that are not frozen.
+    """
     accounts = _load(organization_id, now, first_days)
     starts = _starts(organization_id, accounts, first_days)
     from_days = {account: start.day for account, start in starts.items()}
@@ -70,7 +81,7 @@ def draw_accounts(organization_id: UUID, now: datetime, first_days: Mapping[str,
         drawn = _draw(account, starts[name], use.get(name, ()))
         changes += _changes(account, drawn, live.get(name, {}), reasons.get(name, ()), otherwise)
         standings.append(_standing(account, starts[name], drawn))
-    book(organization_id, now, changes, standings)
+    return changes, standings
 
 
 def _load(organization_id: UUID, now: datetime, first_days: Mapping[str, date]) -> dict[str, _Account]:

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.urls import NoReverseMatch, reverse
+
+from accounts.permissions import can
+from budgets.models import LedgerCheck
 from consumption_cs.lib.tenancy import Viewer
 
 
@@ -17,5 +21,18 @@ class Badge:
 
 
 def badge(viewer: Viewer) -> Badge:
-    """Return what the latest ledger check of the viewer's organization found."""
-    raise NotImplementedError
+    """Return what the latest ledger check of the viewer's organization found. Within `act_as`."""
+    check = LedgerCheck.objects.visible_to(viewer).order_by("-checked_at").first()
+    url = _url() if viewer.is_staff and can(viewer, "reconciliation.view") else ""
+    if check is None:
+        return Badge("none", "The ledger has not been checked yet", None, url)
+    if check.is_exact:
+        return Badge("good", "The ledger agrees to the cent", check.checked_at, url)
+    return Badge("bad", "The ledger differs", check.checked_at, url)
+
+
+def _url() -> str:
+    try:
+        return reverse("budgets:reconciliation")
+    except NoReverseMatch:  # the page is not there
+        return ""
