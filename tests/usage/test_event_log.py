@@ -323,7 +323,7 @@ def test_a_voided_event_says_by_what_and_why_and_both_ways_link(organization: Or
         (signed_in(make_member(account)), f"/accounts/{account.pk}/events/"),
     ):
         log = client.get(base).content.decode()
-        assert [log.count(f'<span class="tag">{tag}</span>') for tag in ("voided", "replaced", "takes back")] == [
+        assert [log.count(f'<span class="tag">{tag}</span>') for tag in ("voided", "replaced", "reversal")] == [
             1,
             1,
             2,

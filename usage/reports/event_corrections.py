@@ -15,8 +15,8 @@ ORIGINAL, REVERSAL, REPLACEMENT = "original", "reversal", "replacement"
 _TAGS = {
     (ORIGINAL, Correction.Kind.VOID): "voided",
     (ORIGINAL, Correction.Kind.REPLACE): "replaced",
-    (REVERSAL, Correction.Kind.VOID): "takes back",
-    (REVERSAL, Correction.Kind.REPLACE): "takes back",
+    (REVERSAL, Correction.Kind.VOID): "reversal",
+    (REVERSAL, Correction.Kind.REPLACE): "reversal",
     (REPLACEMENT, Correction.Kind.REPLACE): "replacement",
 }
 
@@ -47,7 +47,7 @@ class Note:
 
 
 def add_notes(viewer: Viewer, events: list[Any]) -> None:
-    """Give each of the events its `notes`: none for nearly all, with one statement for all."""
+    """Give each of the events its `notes` (none for nearly all) and `is_reversal`, with one statement for all."""
     notes: dict[UUID, list[Note]] = {event.key: [] for event in events}
     if not notes:
         return
@@ -57,12 +57,13 @@ def add_notes(viewer: Viewer, events: list[Any]) -> None:
                 notes[key].append(Note(role, correction))
     for event in events:
         event.notes = notes[event.key]
+        event.is_reversal = any(note.role == REVERSAL for note in event.notes)
 
 
 def add_notes_with_links(viewer: Viewer, event: Any) -> None:
     """Give one event its `notes`, each with the other events that it speaks of; and in a word how it stands.
 
-    `standing` is "voided", "replaced", "takes back", "replacement" or "": what was done to it before what it does.
+    `standing` is "voided", "replaced", "reversal", "replacement" or "": what was done to it before what it does.
     """
     add_notes(viewer, [event])
     event.standing = min(event.notes, key=lambda note: note.role != ORIGINAL).tag if event.notes else ""
