@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from usage.api import events, quotes, reads
+from usage.api import events, imports, quotes, reads
 
 app_name = "usage-api"
 urlpatterns = [
@@ -17,4 +17,13 @@ urlpatterns = [
     path("quarantined-events/replay", reads.ReplayView.as_view(), name="replay"),
     path("price-quotes", quotes.PriceQuoteView.as_view(), name="price-quotes"),
     path("price-quotes/phased", quotes.PhasedQuoteView.as_view(), name="phased-price-quotes"),
+    path("imports", imports.ImportListView.as_view(), name="imports"),
+    path("imports/<uuid:import_id>", imports.ImportView.as_view(), name="import"),
+    path("imports/<uuid:import_id>/file", imports.ImportFileView.as_view(), name="import-file"),
+    path("imports/<uuid:import_id>/validate", imports.ImportValidateView.as_view(), name="import-validate"),
+    path("imports/<uuid:import_id>/errors", imports.ImportErrorListView.as_view(), name="import-errors"),
+    path("imports/<uuid:import_id>/preview", imports.ImportPreviewView.as_view(), name="import-preview"),
+    path("imports/<uuid:import_id>/close", imports.ImportCloseView.as_view(), name="import-close"),
+    path("imports/<uuid:import_id>/revert", imports.ImportRevertView.as_view(), name="import-revert"),
+    path("imports/<uuid:import_id>/undo", imports.ImportUndoView.as_view(), name="import-undo"),
 ]

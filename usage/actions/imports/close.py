@@ -59,14 +59,14 @@ WITH slice AS MATERIALIZED (
 {stage.GROUPED.format(source="told", workflow="rows.workflow_id::text", more="", also="")}
 """  # noqa: S608 - names of columns
 # Rows whose event came in otherwise since they were checked: they do not belong to the import, whatever becomes of it.
-_MARK_KNOWN = f"""
+_MARK_KNOWN = """
 UPDATE usage_import_row AS kept SET is_known = true
 WHERE organization_id = %(organization)s AND usage_import_id = %(usage_import)s AND key > %(low)s AND key <= %(high)s
     AND NOT is_known AND NOT EXISTS (
         SELECT FROM usage_event WHERE usage_event.organization_id = kept.organization_id
         AND usage_event.key = kept.key AND usage_event.occurred_at = kept.occurred_at
         AND usage_event.account_id = kept.account_id AND usage_event.batch_id = %(batch)s)
-"""  # noqa: S608 - names of columns
+"""
 
 
 def make_room(one: UsageImport) -> None:

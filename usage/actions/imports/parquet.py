@@ -14,6 +14,7 @@ ROW_GROUP_BYTES = 256 * 1024 * 1024  # unpacked
 TEXT_CHARS = 16 * 1024
 _BATCH = 2_000
 _FOOTER_BYTES = 16 * 1024 * 1024
+_TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
 _DAMAGED = "The Parquet file is damaged, or not Parquet. Write it again and upload it anew."
 
 
@@ -93,11 +94,15 @@ def _check(file: pq.ParquetFile) -> list[str]:
             raise FileProblem("A row group unpacks to more than 256 MiB. Write the file with smaller row groups.")
     if unpacked > UNPACKED_BYTES:
         raise FileProblem("The file unpacks to more than 4 GiB. Split it and import the parts.")
+    return _text_columns(schema)
+
+
+def _text_columns(schema: pa.Schema) -> list[str]:
     texts = []
     for field in schema:
         if pa.types.is_nested(field.type):
             raise FileProblem(f"The column “{field.name[:60]}” holds lists or structures. Write flat columns.")
-        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type) or pa.types.is_binary(field.type):
+        if any(is_kind(field.type) for is_kind in _TEXTS):
             texts.append(field.name)
     return texts
 

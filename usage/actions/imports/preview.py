@@ -1,4 +1,4 @@
-"""What an import would change, account by account: quantity and money of the billing periods touched, now and after."""
+"""What an import would change, account by account: quantity and money of the periods it touches, now and after."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -88,13 +88,15 @@ def totals(one: UsageImport) -> dict[str, Any]:
     """The preview in short: the money by currency, as texts, and how many accounts and meters change."""
     rows = ImportChange.objects.filter(organization=one.organization_id, usage_import=one.pk)
     by_currency = rows.values("currency").annotate(
-        before=Sum("spend_before", default=ZERO), after=Sum("spend_after", default=ZERO), late=Sum("adjustment")
+        before=Sum("spend_before", default=ZERO),
+        after=Sum("spend_after", default=ZERO),
+        late=Sum("adjustment", default=ZERO),
     )
     money = {
         row["currency"]: {
             "before": f"{row['before']:f}",
             "after": f"{row['after']:f}",
-            "adjustment": f"{row['late']:f}",
+            "late": f"{row['late']:f}",
         }
         for row in by_currency.order_by("currency")
     }

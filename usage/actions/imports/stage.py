@@ -62,7 +62,7 @@ GROUP BY rows.account_id, rows.meter_id, meter.aggregation, {{workflow}}, rows."
 _KEEP = f"""
 WITH kept AS (
     INSERT INTO usage_import_row (organization_id, usage_import_id, is_known, {_NAMES})
-    SELECT %(organization)s, %(usage_import)s, known.key IS NOT NULL, {_NAMES.replace("key,", "stage.key,", 1).replace("digest", "stage.digest").replace("occurred_at", "stage.occurred_at")}
+    SELECT %(organization)s, %(usage_import)s, known.key IS NOT NULL, {", ".join(f"stage.{name}" for name in COLUMNS)}
     FROM import_stage AS stage
     LEFT JOIN usage_event_key AS known ON known.organization_id = %(organization)s AND known.key = stage.key
     ORDER BY stage.key
