@@ -13,8 +13,9 @@ from django.test import Client
 from accounts.credentials import new_key
 from accounts.models import Account, ApiKey, Membership, Organization, Role, Scope, User
 from consumption_cs.lib.tenancy import Viewer, enter
-from usage.actions.prices import published_version
-from usage.models import AccountDay, IngestBatch, Meter, Price, UsageDay, VendorCost, Workflow
+from usage.actions.publishing import card_of, published_version
+from usage.actions.rate_cards import save_line, start_draft
+from usage.models import AccountDay, IngestBatch, Meter, Price, RateCardVersion, UsageDay, VendorCost, Workflow
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=timezone.utc)
 PASSWORD = "correct horse battery"
@@ -209,3 +210,15 @@ def make_cost(
         unit_cost=Decimal(unit_cost),
         **{"currency": "USD", "effective_on": date(2020, 1, 1)} | fields,
     )
+
+
+def make_draft(
+    meter: Meter, unit_price: str = "0.02", account: Account | None = None, **fields: Any
+) -> RateCardVersion:
+    """Begin a draft with one price, of the organization's card or the account's."""
+    viewer = Viewer(meter.organization_id)
+    enter(viewer)
+    card = card_of(viewer, account, fields.pop("currency", "USD"))
+    draft = start_draft(viewer, card, fields.pop("effective_on", date(2026, 7, 1)), **fields)
+    save_line(viewer, draft, meter, {"model": "unit", "params": {"unit": unit_price}})
+    return draft

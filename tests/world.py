@@ -27,6 +27,7 @@ from usage.models import (
     Meter,
     Price,
     QuarantinedEvent,
+    RateCardVersion,
     RejectedEvent,
     TouchedDay,
     VendorCost,
@@ -60,6 +61,7 @@ class World:
     staff: dict[str, Membership]
     meter: Meter
     price: Price
+    draft: RateCardVersion
     key: ApiKey
     secret: str
     invitation: Invitation
@@ -86,6 +88,9 @@ class World:
             "organization_key_id": self.key.pk,
             "meter_id": self.meter.pk,
             "price_id": self.price.pk,
+            "card_id": self.draft.card_id,
+            "version_id": self.draft.pk,
+            "number": self.draft.number,
             "event_key": own.event.key,
             "quarantined_id": self.quarantined.pk,
             "rejected_id": self.rejected.pk,
@@ -115,6 +120,7 @@ def make_world(now: datetime) -> World:
         staff=staff,
         meter=meter,
         price=factories.make_price(meter, "0.0086753"),
+        draft=factories.make_draft(meter, "0.0086754", note=canary),
         key=key,
         secret=secret,
         invitation=_invite(organization, None, Role.CSM, canary, staff[Role.ADMIN], now),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from accounts.models import Account
 from consumption_cs.lib.csv_files import write_rows
+from usage.reports.effects import Effect
 from usage.reports.overview import Figures, Overview
 from usage.reports.workflows import WorkflowSeen
 
@@ -11,6 +12,11 @@ _DAY = ("day", "currency", "spend", "events", "events_without_price", "finished_
 _WORKFLOW = (
     "workflow", "stage", "currency", "spend", "events", "finished_runs", "successes", "outcomes", "outcome_unit",
     "cost_per_outcome", "same_days_last_month_spend", "data_through",
+)  # fmt: skip
+
+_EFFECT = (
+    "account", "name", "month_from", "month_until", "closed", "currency", "now", "with_this_version", "difference",
+    "difference_percent", "meters_with_own_price", "events_without_price",
 )  # fmt: skip
 
 
@@ -57,3 +63,17 @@ def workflow_daily_csv(seen: WorkflowSeen, account: Account) -> bytes:
 
 def _cells(row: Figures | None) -> list[object]:
     return [row.spend, row.events, row.finished, row.successes, f"{row.outcomes:f}"] if row else [0] * 5
+
+
+def effect_csv(effect: Effect) -> bytes:
+    """Return what a version does to every account's month; `month_until` is the first day after it."""
+    return write_rows(_EFFECT, _effect_rows(effect))
+
+
+def _effect_rows(effect: Effect) -> Iterator[list[object]]:
+    for row in effect.rows:
+        percent = "" if row.ratio is None else f"{round(row.ratio * 100, 2):f}"
+        yield [
+            row.key, row.name, row.starts_on, row.ends_on, "yes" if row.is_closed else "no", effect.currency,
+            f"{row.old:f}", f"{row.new:f}", f"{row.difference:f}", percent, row.own, row.unpriced,
+        ]  # fmt: skip

@@ -1,10 +1,34 @@
 """Pages of this app."""
 
-from django.urls import path
+from django.urls import include, path
 
-from usage.views import account_forms, account_import, accounts, events, meters, overview, prices, workflows
+from usage.views import (
+    account_forms,
+    account_import,
+    accounts,
+    drafts,
+    events,
+    meters,
+    new_prices,
+    overview,
+    rate_cards,
+    workflows,
+)
 
 app_name = "usage"
+VERSION = [
+    path("", drafts.rate_card_version, name="rate_card_version"),
+    path("change/", drafts.rate_card_change, name="rate_card_change"),
+    path("discard/", drafts.rate_card_discard, name="rate_card_discard"),
+    path("effect/", drafts.rate_card_effect, name="rate_card_effect"),
+    path("effect/compute/", drafts.rate_card_compute, name="rate_card_compute"),
+    path("effect.csv", drafts.rate_card_effect_csv, name="rate_card_effect_csv"),
+    path("publish/", drafts.rate_card_publish, name="rate_card_publish"),
+    path("withdraw/", drafts.rate_card_withdraw, name="rate_card_withdraw"),
+    path("prices/", drafts.rate_card_line_add, name="rate_card_line_add"),
+    path("prices/<uuid:meter_id>/", drafts.rate_card_line, name="rate_card_line"),
+    path("prices/<uuid:meter_id>/remove/", drafts.rate_card_line_remove, name="rate_card_line_remove"),
+]
 urlpatterns = [
     path("accounts/", accounts.accounts, name="accounts"),
     path("accounts/accounts.csv", accounts.accounts_csv, name="accounts_csv"),
@@ -38,8 +62,12 @@ urlpatterns = [
     path("meters/", meters.meters, name="meters"),
     path("meters/new/", meters.meter_new, name="meter_new"),
     path("meters/<uuid:meter_id>/", meters.meter_edit, name="meter_edit"),
-    path("prices/", prices.prices, name="prices"),
-    path("prices/new/", prices.price_new, name="price_new"),
-    path("prices/import/", prices.price_import, name="price_import"),
-    path("prices/<uuid:price_id>/remove/", prices.price_remove, name="price_remove"),
+    path("accounts/<uuid:account_id>/prices/", rate_cards.account_prices, name="account_prices"),
+    path("rate-cards/", rate_cards.rate_cards, name="rate_cards"),
+    path("rate-cards/new/", rate_cards.rate_card_new, name="rate_card_new"),
+    path("rate-cards/new-price/", new_prices.price_new, name="price_new"),
+    path("rate-cards/import/", new_prices.price_import, name="price_import"),
+    path("rate-cards/<uuid:card_id>/", rate_cards.rate_card, name="rate_card"),
+    path("rate-cards/<uuid:card_id>/draft/", drafts.rate_card_draft, name="rate_card_draft"),
+    path("rate-cards/versions/<uuid:version_id>/", include(VERSION)),
 ]

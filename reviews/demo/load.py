@@ -12,7 +12,7 @@ from consumption_cs.lib.tenancy import Viewer, act_as
 from reviews.demo.people import CSM_LOGINS, FIELD_CTO_LOGINS, PASSWORD, PEOPLE
 from reviews.demo.simulation import events_of_day
 from reviews.demo.stories import HISTORY_DAYS, MeterPlan, Story, Vendor
-from usage.actions.prices import NewPrice, add_prices
+from usage.actions.publishing import NewPrice, add_prices
 from usage.models import AccountDay, Meter, Workflow
 
 RAISED_DAYS_AGO = 200

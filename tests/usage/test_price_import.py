@@ -45,7 +45,7 @@ def admin(organization: Organization) -> Client:
 
 def upload(client: Client, content: str | bytes) -> HttpResponse:
     data = content.encode() if isinstance(content, str) else content
-    return client.post("/prices/import/", {"file": SimpleUploadedFile("prices.csv", data)})  # type: ignore[return-value]
+    return client.post("/rate-cards/import/", {"file": SimpleUploadedFile("prices.csv", data)})  # type: ignore[return-value]
 
 
 def stored(organization: Organization) -> int:
@@ -57,7 +57,7 @@ def test_a_preview_stores_nothing_and_the_confirmation_stores_all(organization: 
     preview = upload(admin, GOOD)
     assert "2 new prices, ready to import" in preview.content.decode()
     assert stored(organization) == 0
-    done = admin.post("/prices/import/", {"content": GOOD}, follow=True)
+    done = admin.post("/rate-cards/import/", {"content": GOOD}, follow=True)
     assert "2 prices imported." in done.content.decode()
     enter(staff_of(organization))
     prices = [
@@ -65,7 +65,7 @@ def test_a_preview_stores_nothing_and_the_confirmation_stores_all(organization: 
         for price in Price.objects.order_by("effective_on").select_related("account")
     ]
     assert prices == [(None, "USD", Decimal("0.002")), ("north", "EUR", Decimal("0.0015"))]
-    assert AuditEvent.objects.filter(action="price.created").count() == 2
+    assert AuditEvent.objects.filter(action="rate_card.published").count() == 2
 
 
 def test_one_bad_row_keeps_everything_out_and_every_error_names_its_line(
@@ -92,7 +92,7 @@ def test_one_bad_row_keeps_everything_out_and_every_error_names_its_line(
         "is not a currency",
     ):
         assert words in body
-    admin.post("/prices/import/", {"content": bad})
+    admin.post("/rate-cards/import/", {"content": bad})
     assert stored(organization) == 0
 
 
@@ -102,10 +102,10 @@ def test_a_row_with_an_error_is_shown_in_a_file_without_optional_columns(admin: 
 
 
 def test_importing_the_same_file_again_changes_nothing(organization: Organization, admin: Client) -> None:
-    admin.post("/prices/import/", {"content": GOOD})
+    admin.post("/rate-cards/import/", {"content": GOOD})
     assert "Everything in this file is there already" in upload(admin, GOOD).content.decode()
     other = GOOD.replace("0.002", "0.003")
-    assert "It is 0.002; remove it first." in upload(admin, other).content.decode()
+    assert "It is $0.002 per call: choose another day" in upload(admin, other).content.decode()
     assert stored(organization) == 2
 
 
@@ -115,7 +115,7 @@ def test_prices_from_past_days_mark_the_days_they_change(organization: Organizat
     meter = make_price(make_meter(organization, "other")).meter
     make_usage_day(account, meter, date(2026, 2, 1))
     text = "meter,unit_price,effective_on\nother,5,2026-01-15\nother,6,2026-03-01\n"
-    response = admin.post("/prices/import/", {"content": text}, follow=True)
+    response = admin.post("/rate-cards/import/", {"content": text}, follow=True)
     assert "1 account day is being rated again" in response.content.decode()
     enter(staff_of(organization))
     assert list(TouchedDay.objects.values_list("day", flat=True)) == [date(2026, 2, 1)]
@@ -173,7 +173,7 @@ def test_what_is_written_can_be_read() -> None:
 def test_only_those_who_manage_prices_import_them(organization: Organization) -> None:
     csm = signed_in(make_member(organization, Role.CSM))
     assert upload(csm, GOOD).status_code == 403
-    assert csm.post("/prices/import/", {"content": GOOD}).status_code == 403
+    assert csm.post("/rate-cards/import/", {"content": GOOD}).status_code == 403
     assert stored(organization) == 0
 
 

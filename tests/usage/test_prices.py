@@ -1,4 +1,4 @@
-"""Prices: what holds when, adding and removing them, and the days that are rated again."""
+"""A new price at once: typed exactly, shown with what it does before it is published, and never by accident."""
 
 from datetime import date, timedelta
 from decimal import Decimal
@@ -20,12 +20,12 @@ from tests.factories import (
     signed_in,
     staff_of,
 )
-from usage.calc.price_text import BadPrice, read_unit_price
+from usage.calc.price_text import BadPrice, exact_price, read_unit_price
 from usage.models import Meter, Price, TouchedDay
-from usage.reports.prices import exact_price, price_list, rerated_by
+from usage.reports.drafts import rerated_by
 
 pytestmark = pytest.mark.django_db
-TODAY = date(2026, 6, 15)
+URL = "/rate-cards/new-price/"
 
 
 @pytest.fixture
@@ -76,23 +76,6 @@ def test_what_is_no_price_is_said_in_words(text: str, words: str) -> None:
         read_unit_price(text)
 
 
-def test_each_price_holds_until_the_next_of_its_kind(organization: Organization, meter: Meter) -> None:
-    account = make_account(organization)
-    for day, price in [(date(2026, 1, 1), "1"), (date(2026, 6, 15), "2"), (date(2026, 7, 1), "3")]:
-        make_price(meter, price, effective_on=day)
-    make_price(meter, "9", account, effective_on=date(2026, 2, 1))
-    enter(staff_of(organization))
-    (found,) = price_list(staff_of(organization), TODAY)
-    assert [(line.text, line.state, line.until) for line in found.lines] == [
-        ("$3.00", "ahead", None),
-        ("$2.00", "in force", date(2026, 7, 1)),
-        ("$1.00", "past", date(2026, 6, 15)),
-        ("$9.00", "in force", None),
-    ]
-    (now,) = price_list(staff_of(organization), TODAY, with_past=False)
-    assert len(now.lines) == 3
-
-
 @pytest.mark.parametrize(
     ("amount", "currency", "text"),
     [("0.000125", "USD", "$0.000125"), ("2.000000000000", "USD", "$2.00"), ("1200", "JPY", "¥1,200")],
@@ -101,13 +84,34 @@ def test_a_price_is_shown_with_all_its_decimals(amount: str, currency: str, text
     assert exact_price(Decimal(amount), currency) == text
 
 
-def test_a_price_from_a_coming_day_is_stored_at_once(organization: Organization, meter: Meter, admin: Client) -> None:
-    response = admin.post("/prices/new/", filled(meter), follow=True)
-    assert "API calls costs $0.002 a call from" in response.content.decode()
+def publish_it(client: Client, form: dict[str, Any]) -> str:
+    """Preview, then confirm what was shown; return the page after it."""
+    shown = client.post(URL, form)
+    confirmed = shown.context["form"].data["confirmed"]
+    return client.post(URL, form | {"confirmed": confirmed}, follow=True).content.decode()
+
+
+def test_a_price_is_previewed_and_then_published(organization: Organization, meter: Meter, admin: Client) -> None:
+    assert "No use so far changes." in admin.post(URL, filled(meter)).content.decode()
     enter(staff_of(organization))
-    assert Price.objects.get().unit_price == Decimal("0.002")
-    assert AuditEvent.objects.get().action == "price.created"
+    assert not Price.objects.exists()
+    assert "API calls costs $0.002 per call from" in publish_it(admin, filled(meter))
+    enter(staff_of(organization))
+    price = Price.objects.get()
+    assert (price.unit_price, price.in_force, price.version.number) == (Decimal("0.002"), True, 1)
+    assert AuditEvent.objects.get().action == "rate_card.published"
     assert not TouchedDay.objects.exists()
+
+
+def test_the_preview_says_what_last_month_would_have_cost(
+    organization: Organization, meter: Meter, admin: Client
+) -> None:
+    make_price(meter, "0.01")
+    last_month = timezone.now().date().replace(day=1) - timedelta(days=5)
+    make_usage_day(make_account(organization), meter, last_month, quantity=Decimal(1000))
+    body = admin.post(URL, filled(meter)).content.decode()
+    assert "The last full month of 1 account would have cost $2.00 instead of $10.00" in body
+    assert "−$8.00" in body
 
 
 def test_a_price_from_a_past_day_first_says_what_it_rates_again(
@@ -118,13 +122,13 @@ def test_a_price_from_a_past_day_first_says_what_it_rates_again(
     for days in (40, 3, 2):
         make_usage_day(account, meter, today - timedelta(days=days))
     form = filled(meter, effective_on=(today - timedelta(days=10)).isoformat())
-    asked = admin.post("/prices/new/", form)
+    asked = admin.post(URL, form)
     body = asked.content.decode()
     assert "This changes what 2 days of use cost" in body
-    assert "Rate 2 days again and save" in body
+    assert "Rate 2 days again and publish" in body
     enter(staff_of(organization))
     assert not Price.objects.exists()
-    done = admin.post("/prices/new/", form | {"confirmed": asked.context["form"].data["confirmed"]}, follow=True)
+    done = admin.post(URL, form | {"confirmed": asked.context["form"].data["confirmed"]}, follow=True)
     assert "2 account days are being rated again" in done.content.decode()
     enter(staff_of(organization))
     assert sorted(TouchedDay.objects.values_list("day", flat=True)) == [
@@ -138,9 +142,9 @@ def test_what_was_confirmed_for_one_price_does_not_let_another_pass(
 ) -> None:
     make_usage_day(make_account(organization), meter, timezone.now().date() - timedelta(days=3))
     form = filled(meter, effective_on="2020-01-01")
-    token = admin.post("/prices/new/", form).context["form"].data["confirmed"]
-    again = admin.post("/prices/new/", form | {"confirmed": token, "unit_price": "5"})
-    assert "Save again to go on" in again.content.decode()
+    token = admin.post(URL, form).context["form"].data["confirmed"]
+    again = admin.post(URL, form | {"confirmed": token, "unit_price": "5"})
+    assert "Save again to publish it" in again.content.decode()
     enter(staff_of(organization))
     assert not Price.objects.exists()
 
@@ -174,46 +178,19 @@ def test_what_is_wrong_is_said_and_nothing_is_stored(
 ) -> None:
     make_account(organization, "Euro GmbH", key="euro", currency="EUR")
     make_price(meter, effective_on=date(2030, 1, 1))
-    response = admin.post("/prices/new/", filled(meter) | fields)
+    response = admin.post(URL, filled(meter) | fields)
     assert response.status_code == 422
     assert words in response.content.decode()
     enter(staff_of(organization))
     assert Price.objects.count() == 1
 
 
-def test_removing_a_price_rates_its_days_again(organization: Organization, meter: Meter, admin: Client) -> None:
-    make_usage_day(make_account(organization), meter, date(2026, 6, 1))
-    price = make_price(meter, effective_on=date(2026, 1, 1))
-    response = admin.post(f"/prices/{price.pk}/remove/", follow=True)
-    assert "1 account day is being rated again" in response.content.decode()
-    enter(staff_of(organization))
-    assert not Price.objects.exists()
-    assert TouchedDay.objects.count() == 1
-    assert AuditEvent.objects.get().details["unit_price"].startswith("0.01")
+def test_prices_are_published_by_admin_and_finance(organization: Organization) -> None:
+    assert signed_in(make_member(organization, Role.CSM)).get(URL).status_code == 403
+    assert signed_in(make_member(organization, Role.FINANCE)).get(URL).status_code == 200
+    assert signed_in(make_member(make_account(organization))).get(URL).status_code == 403
 
 
-def test_the_list_warns_of_meters_without_a_price(organization: Organization, meter: Meter, admin: Client) -> None:
-    assert "API calls has no price in force for all accounts." in admin.get("/prices/").content.decode()
-    make_price(meter)
-    body = admin.get("/prices/").content.decode()
-    assert "no price in force" not in body
-    assert "In force" in body
-
-
-def test_prices_are_seen_by_staff_and_changed_by_admin_and_finance(organization: Organization, meter: Meter) -> None:
-    price = make_price(meter)
-    csm = signed_in(make_member(organization, Role.CSM))
-    assert csm.get("/prices/").status_code == 200
-    assert csm.get("/prices/new/").status_code == 403
-    assert csm.post(f"/prices/{price.pk}/remove/").status_code == 403
-    finance = signed_in(make_member(organization, Role.FINANCE))
-    assert finance.get("/prices/new/").status_code == 200
-    assert signed_in(make_member(make_account(organization))).get("/prices/").status_code == 403
-
-
-def test_another_organization_s_prices_are_unknown(meter: Meter) -> None:
-    price = make_price(meter)
+def test_another_organization_s_meter_cannot_be_chosen(meter: Meter) -> None:
     stranger = signed_in(make_member(make_organization("Globex")))
-    assert stranger.post(f"/prices/{price.pk}/remove/").status_code == 404
-    assert "API calls" not in stranger.get("/prices/").content.decode()
-    assert "Select a valid choice" in stranger.post("/prices/new/", filled(meter)).content.decode()
+    assert "Select a valid choice" in stranger.post(URL, filled(meter)).content.decode()

@@ -9,9 +9,10 @@ from accounts.models import Account, Organization
 from consumption_cs.lib.csv_files import CsvRow, read_rows
 from consumption_cs.lib.money import MoneyError, checked_currency
 from consumption_cs.lib.tenancy import Viewer
-from usage.actions.prices import NewPrice, add_prices, taken_words
+from usage.actions.publishing import NewPrice, add_prices
 from usage.calc.price_text import BadPrice, read_unit_price
 from usage.models import Meter, Price
+from usage.reports.rate_cards import said, taken_words
 
 REQUIRED = ("meter", "unit_price", "effective_on")
 OPTIONAL = ("account", "currency")
@@ -59,7 +60,7 @@ def read_prices(viewer: Viewer, content: bytes) -> PriceImport:
 
 
 def import_prices(viewer: Viewer, checked: PriceImport) -> int:
-    """Store every new price of a file without errors; return how many days will be rated again."""
+    """Publish every new price of a file without errors; return how many days will be rated again."""
     if checked.wrong:
         raise ValueError("A file with errors is not imported.")
     return add_prices(viewer, checked.new)
@@ -73,9 +74,9 @@ class _Known:
         self.meters = {meter.key: meter for meter in Meter.objects.visible_to(viewer)}
         self.accounts = {one.key: one for one in Account.objects.visible_to(viewer).filter(key__in=names)}
         self.currency = Organization.objects.get(pk=viewer.organization_id).currency
-        stored = Price.objects.visible_to(viewer).filter(in_force=True)
-        self.prices: dict[_Series, Decimal | None] = {
-            (one.meter_id, one.account_id, one.currency, one.effective_on): one.unit_price for one in stored
+        stored = Price.objects.visible_to(viewer).filter(in_force=True).select_related("meter")
+        self.prices: dict[_Series, Price] = {
+            (one.meter_id, one.account_id, one.currency, one.effective_on): one for one in stored
         }
 
 
@@ -145,6 +146,7 @@ def _refuse_twins(lines: list[ImportLine], known: _Known) -> None:
             line.errors.append(f"Line {seen[series]} has a price for the same meter, account, currency and day.")
         seen.setdefault(series, line.line)
         stored = known.prices.get(series)
-        line.is_there = stored == new.unit_price
+        line.is_there = stored is not None and stored.unit_price == new.price
         if stored is not None and not line.is_there:
-            line.errors.append(f"{taken_words(new)} It is {stored.normalize():f}; remove it first.")
+            taken = taken_words(new.meter, new.account, new.currency, new.effective_on)
+            line.errors.append(f"{taken} It is {said(stored).text}: choose another day, or withdraw its version.")

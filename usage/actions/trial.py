@@ -12,7 +12,7 @@ from accounts.actions.audit import audit
 from accounts.credentials import new_key
 from accounts.models import Account, ApiKey, Membership, Organization, Role, Scope, User, plain_key
 from consumption_cs.lib.tenancy import Viewer, act_as
-from usage.actions.prices import NewPrice, add_prices
+from usage.actions.publishing import NewPrice, add_prices
 from usage.models import Meter, Price
 
 KEY_NAME = "send_events"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from consumption_cs.lib.tenancy import Viewer
+from usage.calc.price_text import exact_price
 from usage.models import Meter, VendorCost
-from usage.reports.prices import exact_price
 
 
 @dataclass(frozen=True, slots=True)
