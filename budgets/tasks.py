@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts.reports import organization_ids
 from budgets.actions import catch_up as catching_up
-from budgets.actions import forecast, forecast_scores
+from budgets.actions import forecast, forecast_scores, verify
 
 SECONDS_FOR_FORECASTS = 20.0  # for one organization, then the next has its turn
 
@@ -28,6 +28,19 @@ def catch_up_all() -> None:
 def settle_all() -> None:
     """Settle beside the tick, on a queue of its own: the many days that a new price touches must not hold it up."""
     catching_up.settle_all(timezone.now)
+
+
+@shared_task
+def verify_ledgers() -> None:
+    """Have each organization's ledger checked, in a task of its own: it reads every event."""
+    for organization_id in organization_ids():
+        verify_ledger.delay(str(organization_id))
+
+
+@shared_task(soft_time_limit=3 * 3600, time_limit=3 * 3600 + 60)
+def verify_ledger(organization_id: str) -> None:
+    """Accepted = rolled up = rated = drawn + overage, exactly, for one organization."""
+    verify.verify_nightly(UUID(organization_id), timezone.now())
 
 
 @shared_task

@@ -34,6 +34,11 @@ BEAT: dict[str, dict[str, Any]] = {
         "schedule": timedelta(hours=1),
         "options": {"expires": 600},
     },
+    "ledger": {
+        "task": "budgets.tasks.verify_ledgers",
+        "schedule": crontab(minute=30, hour=2),
+        "options": {"expires": 3600},
+    },
     "forecasts": {
         "task": "budgets.tasks.refresh_forecasts",
         "schedule": timedelta(minutes=5),
