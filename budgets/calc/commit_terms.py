@@ -28,9 +28,7 @@ def amount_problem(amount: Decimal, unit: str, field: str = "amount") -> Problem
         return Problem(field, "This is more than the ledger can hold: amounts are below 100,000,000,000,000.")
     if round_to(amount, places) != amount:
         has = "no decimals" if places == 0 else f"{places} decimals"
-        return Problem(
-            field, f"{unit if unit != CREDITS else 'Credits'} amounts have {has} at most: round {amount:f}."
-        )
+        return Problem(field, f"Amounts in {unit} have {has} at most: round {amount:f}.")
     return None
 
 
