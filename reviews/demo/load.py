@@ -7,11 +7,13 @@ from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from accounts.models import Account, Membership, Organization, User
+from accounts.models import Account, Membership, Organization, Role, User
 from consumption_cs.lib.tenancy import Viewer, act_as
-from reviews.demo.people import CSM_LOGINS, FIELD_CTO_LOGINS, PASSWORD, PEOPLE
+from reviews.demo.agreements import BILLING_DAYS
+from reviews.demo.load_agreements import load_agreements, load_costs
+from reviews.demo.people import CSM_LOGINS, FIELD_CTO_LOGINS, FINANCE_LOGINS, PASSWORD, PEOPLE
 from reviews.demo.simulation import events_of_day
-from reviews.demo.stories import HISTORY_DAYS, MeterPlan, Story, Vendor
+from reviews.demo.stories import HISTORY_DAYS, Story, Terms, Vendor
 from usage.actions.publishing import NewPrice, add_prices
 from usage.models import AccountDay, Meter, Workflow
 
@@ -42,9 +44,12 @@ def load_vendor(vendor: Vendor, people: dict[str, User], now: datetime) -> Organ
     )
     with act_as(Viewer(organization.pk)):
         told_from = story_day(organization)
-        meters = {plan.event_type: _load_meter(organization, plan, told_from) for plan in vendor.meters}
+        viewer = finance_of(organization, people)
+        meters = _load_meters(viewer, organization, vendor, told_from)
         for story in vendor.stories:
-            _load_account(organization, vendor, story, meters, people, told_from)
+            account = _load_account(organization, vendor, story, meters, people, told_from)
+            if account is not None:
+                load_agreements(viewer, account, meters, told_from, now)
         _load_seats(organization, people)
     return organization
 
@@ -54,27 +59,37 @@ def story_day(organization: Organization) -> date:
     return organization.created_at.astimezone(ZoneInfo(organization.timezone)).date()
 
 
-def _load_meter(organization: Organization, plan: MeterPlan, told_from: date) -> Meter:
-    meter, made = Meter.objects.get_or_create(
-        organization=organization,
-        event_type=plan.event_type,
-        defaults={
-            "key": plan.event_type,
-            "name": plan.name,
-            "unit": plan.unit,
-            "dimensions": list(plan.dimensions),
-        },
-    )
-    if made:
-        for days_ago, prices in ((HISTORY_DAYS + 60, plan.prices), (RAISED_DAYS_AGO, plan.raised)):
-            for currency, unit_price in prices.items():
-                _add_price(meter, None, currency, unit_price, told_from - timedelta(days=days_ago))
-    return meter
+def finance_of(organization: Organization, people: dict[str, User]) -> Viewer:
+    """Who makes the agreements and prices of the demo's organization."""
+    return Viewer(organization.pk, None, Role.FINANCE, people[FINANCE_LOGINS[organization.key]].pk)
 
 
-def _add_price(meter: Meter, account: Account | None, currency: str, unit_price: str, effective_on: date) -> None:
-    viewer = Viewer(meter.organization_id)
-    add_prices(viewer, [NewPrice(meter, account, currency, Decimal(unit_price), effective_on)])
+def _load_meters(viewer: Viewer, organization: Organization, vendor: Vendor, told_from: date) -> dict[str, Meter]:
+    meters, new = {}, []
+    for plan in vendor.meters:
+        meter, made = Meter.objects.get_or_create(
+            organization=organization,
+            event_type=plan.event_type,
+            defaults={
+                "key": plan.event_type,
+                "name": plan.name,
+                "unit": plan.unit,
+                "dimensions": list(plan.dimensions),
+            },
+        )
+        meters[plan.event_type] = meter
+        if made:
+            for days_ago, prices in ((HISTORY_DAYS + 60, plan.prices), (RAISED_DAYS_AGO, plan.raised)):
+                day = told_from - timedelta(days=days_ago)
+                new += [NewPrice(meter, None, currency, _terms(terms), day) for currency, terms in prices.items()]
+    add_prices(viewer, new)
+    if new:
+        load_costs(viewer, meters, told_from)
+    return meters
+
+
+def _terms(terms: Terms) -> Decimal | dict[str, Any]:
+    return Decimal(terms) if isinstance(terms, str) else terms
 
 
 def _load_account(
@@ -84,7 +99,8 @@ def _load_account(
     meters: dict[str, Meter],
     people: dict[str, User],
     told_from: date,
-) -> None:
+) -> Account | None:
+    """Return the account if it is new: what is there already stays as it is."""
     starts_on = told_from - timedelta(days=story.term_days_ago)
     account, made = Account.objects.get_or_create(
         organization=organization,
@@ -99,12 +115,16 @@ def _load_account(
             "contract_ends_on": starts_on + timedelta(days=story.term_days),
             "csm": people[CSM_LOGINS[story.csm]],
             "field_cto": people[FIELD_CTO_LOGINS[vendor.key]],
+            "billing_day": BILLING_DAYS.get(story.key, 1),
         },
     )
     if not made:
-        return
-    for event_type, unit_price in story.prices.items():
-        _add_price(meters[event_type], account, story.currency, unit_price, starts_on)
+        return None
+    own = [
+        NewPrice(meters[event_type], account, story.currency, Decimal(unit_price), starts_on)
+        for event_type, unit_price in story.prices.items()
+    ]
+    add_prices(Viewer(organization.pk), own)
     Workflow.objects.bulk_create(
         Workflow(
             organization=organization,
@@ -117,6 +137,7 @@ def _load_account(
         )
         for plan in story.workflows
     )
+    return account
 
 
 def _load_seats(organization: Organization, people: dict[str, User]) -> None:

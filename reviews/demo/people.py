@@ -52,3 +52,4 @@ PEOPLE = (
 )
 CSM_LOGINS = {"priya": "priya@acme", "marco": "marco@acme", "anika": "admin@globex"}
 FIELD_CTO_LOGINS = {"acme-ai": "cto@acme", "globex-voice": "admin@globex"}
+FINANCE_LOGINS = {"acme-ai": "finance@acme", "globex-voice": "admin@globex"}

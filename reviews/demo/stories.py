@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from math import exp, pi, sin
+from typing import Any
 
 HISTORY_DAYS = 548  # eighteen months
+Terms = str | dict[str, Any]  # a price for a unit, or the terms of a price
 
 
 @dataclass(frozen=True)
@@ -331,7 +333,7 @@ class MeterPlan:
     unit: str
     dimensions: tuple[str, ...]
     prices: dict[str, str]  # by currency, in the first month
-    raised: dict[str, str] = field(default_factory=dict)  # from 200 days ago
+    raised: dict[str, Terms] = field(default_factory=dict)  # from 200 days ago
 
 
 @dataclass(frozen=True)
@@ -345,6 +347,26 @@ class Vendor:
     brand_color: str
     meters: tuple[MeterPlan, ...]
     stories: tuple[Story, ...]
+
+
+def _tiers(model: str, rows: tuple[tuple[str | None, str], ...]) -> dict[str, Any]:
+    return {"model": model, "params": {"tiers": [{"up_to": up_to, "unit": unit} for up_to, unit in rows]}}
+
+
+def _graduated(*rows: tuple[str | None, str]) -> dict[str, Any]:
+    return _tiers("graduated", rows)
+
+
+def _volume(*rows: tuple[str | None, str]) -> dict[str, Any]:
+    return _tiers("volume", rows)
+
+
+def _by_model(large: str, small: str) -> dict[str, Any]:
+    cells = [
+        {"values": [model], "terms": {"model": "unit", "params": {"unit": unit}}}
+        for model, unit in (("large", large), ("small", small))
+    ]
+    return {"matrix": {"dimensions": ["model"], "cells": cells, "otherwise": cells[0]["terms"]}}
 
 
 VENDORS = (
@@ -361,7 +383,12 @@ VENDORS = (
                 "token",
                 ("model",),
                 {"USD": "0.0000045", "EUR": "0.0000042", "GBP": "0.0000036", "AUD": "0.0000068"},
-                {"USD": "0.000004", "EUR": "0.0000037", "GBP": "0.0000032", "AUD": "0.0000061"},
+                {
+                    "USD": _graduated(("300000000", "0.0000042"), ("1000000000", "0.000004"), (None, "0.0000037")),
+                    "EUR": _graduated(("500000000", "0.0000038"), (None, "0.0000035")),
+                    "GBP": _by_model("0.0000044", "0.0000026"),
+                    "AUD": "0.0000061",
+                },
             ),
             MeterPlan(
                 "doc.page",
@@ -369,6 +396,7 @@ VENDORS = (
                 "page",
                 (),
                 {"USD": "0.012", "EUR": "0.011", "GBP": "0.0095", "AUD": "0.018"},
+                {"USD": {"model": "package", "params": {"size": "1000", "price": "12"}}},
             ),
             MeterPlan(
                 "api.call",
@@ -376,6 +404,11 @@ VENDORS = (
                 "call",
                 ("region",),
                 {"USD": "0.002", "EUR": "0.0019", "GBP": "0.0016", "AUD": "0.003"},
+                {
+                    "USD": _volume(("500000", "0.0021"), ("2000000", "0.0019"), (None, "0.0017")),
+                    "EUR": {"model": "unit", "params": {"unit": "0.002"}, "free_units": "100000"},
+                    "AUD": {"model": "unit", "params": {"unit": "0.003"}, "min_spend": "400"},
+                },
             ),
         ),
         ACME_STORIES,
@@ -386,7 +419,16 @@ VENDORS = (
         "Asia/Kolkata",
         "EUR",
         "#0f766e",
-        (MeterPlan("voice.minute", "Voice minutes", "minute", (), {"EUR": "0.021", "JPY": "3.4", "USD": "0.023"}),),
+        (
+            MeterPlan(
+                "voice.minute",
+                "Voice minutes",
+                "minute",
+                (),
+                {"EUR": "0.021", "JPY": "3.4", "USD": "0.023"},
+                {"EUR": _graduated(("50000", "0.0215"), (None, "0.0195"))},
+            ),
+        ),
         GLOBEX_STORIES,
     ),
 )

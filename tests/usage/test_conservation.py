@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import Account
@@ -102,6 +103,14 @@ def test_the_last_digit_matters(account: Account, table: Any, change: dict[str, 
     assert found(account)[0] == step
     with pytest.raises(CommandError, match=f"acme: {step}: account {account.pk}"):
         call_command("verify_sums", organization="acme")
+
+
+def test_what_was_booked_for_a_closed_period_is_no_difference(account: Account) -> None:
+    send(account, 1)
+    catch_up(account.organization_id, timezone.now())
+    with act_as(staff_of(account)):
+        AccountDay.objects.update(spend=F("spend") + 5, adjustment=Decimal(5))
+    assert found(account) == []
 
 
 def test_an_unknown_organization_is_an_error() -> None:

@@ -97,7 +97,7 @@ WITH days AS (
             AND mark.account_id = usage_day.account_id AND mark.day = usage_day.day)
     GROUP BY 1
 ), totals AS (
-    SELECT account_id, sum(events) AS events, sum(spend) AS spend
+    SELECT account_id, sum(events) AS events, sum(spend - adjustment) AS spend
     FROM account_day WHERE organization_id = %(organization)s AND NOT EXISTS (
         SELECT FROM usage_touched_day AS mark WHERE mark.organization_id = account_day.organization_id
             AND mark.account_id = account_day.account_id AND mark.day = account_day.day)

@@ -13,7 +13,8 @@ from django.utils.timezone import now as read_clock
 
 from accounts.models import Organization
 from budgets.actions.catch_up import catch_up
-from reviews.demo.load import in_batches, load_people, load_vendor, missing_events
+from reviews.demo.later import corrected_events, load_later
+from reviews.demo.load import finance_of, in_batches, load_people, load_vendor, missing_events, story_day
 from reviews.demo.people import PASSWORD, PEOPLE
 from reviews.demo.stories import VENDORS
 from usage.actions.accept import Sender, accept_events
@@ -41,8 +42,12 @@ class Command(BaseCommand):
                 sent += len(batch)
                 if sent % 10_000 < len(batch):
                     self.stdout.write(f"  {vendor.name}: {sent:,} events")
-            while catch_up(organization.pk, now):
-                pass
+            _settle(organization, now)
+            told_from = story_day(organization)
+            if vendor.key == VENDORS[0].key:
+                self._send(organization, list(corrected_events(told_from)), now)
+            load_later(finance_of(organization, people), organization, told_from, now)
+            _settle(organization, now)
             self.stdout.write(f"  {vendor.name}: {sent:,} events stored and settled")
         _write_logins(logins)
 
@@ -51,6 +56,11 @@ class Command(BaseCommand):
         answer = accept_events(Sender(organization.pk), items, now)
         if answer.rejected:
             self.stderr.write(f"  {answer.rejected} rejected: {answer.remarkable}")
+
+
+def _settle(organization: Organization, now: datetime) -> None:
+    while catch_up(organization.pk, now):
+        pass
 
 
 def _write_logins(path: Path) -> None:
