@@ -1,4 +1,4 @@
-"""`manage.py demo --check`: sign in as every role, open every main page, send one event and find it on a page."""
+"""`manage.py demo --check`: sign in as every role, open every main page, find one event sent, verify the ledger."""
 
 import os
 import re
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from html import unescape
+from io import StringIO
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 from uuid import UUID
@@ -19,7 +20,7 @@ from django.urls import URLPattern, get_resolver
 from consumption_cs.bootstrap import say
 
 SECONDS_TO_APPEAR = 20
-MOST_PAGES = 60
+MOST_PAGES = 200
 IDENTIFIER = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|(?<=/)\d+(?=/)")
 LINK = re.compile(r"<a\b(?![^>]*\bdownload\b)[^>]*\bhref=\"([^\"#]+)")
 HEADING = re.compile(r"<h1[^>]*>(.*?)</h1>", re.DOTALL)
@@ -88,8 +89,24 @@ def main(url: str, logins: list[dict[str, str]], environment: dict[str, str]) ->
         admin = sign_in(url, logins[0])
         problems += type_addresses(admin, event.account_id)
         problems += send_one_event(url, admin, event)
+    problems += verify_ledger()
     say("\n" + ("\n".join(f"WRONG: {problem}" for problem in problems) or "All is right."))
     return 1 if problems else 0
+
+
+def verify_ledger() -> list[str]:
+    """Compare every step from event to ledger, as `manage.py verify_ledger` does."""
+    from django.core.management import CommandError, call_command
+
+    say("\n  The ledger")
+    told = StringIO()
+    try:
+        call_command("verify_ledger", stdout=told, stderr=told)
+    except CommandError as error:
+        return [str(error), *told.getvalue().splitlines()]
+    finally:
+        say("".join(f"    {line}\n" for line in told.getvalue().splitlines()).rstrip())
+    return []
 
 
 @dataclass(frozen=True)
