@@ -7,7 +7,6 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import connection
 
 from accounts.models import Account
 from budgets.actions.closing import close_by_hand
@@ -94,11 +93,6 @@ def test_events_that_are_missing_are_named(account: Account, calls: Meter) -> No
     found = check(account)
     assert not found.is_exact
     assert "Northwind, Calls: accepted and rolled up by day differ" in found.difference
-
-
-def tampered(sql: str, *arguments: object) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, arguments)
 
 
 def test_each_kind_of_difference_is_named_with_both_numbers(account: Account, calls: Meter) -> None:
