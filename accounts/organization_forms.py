@@ -50,10 +50,16 @@ class OrganizationForm(forms.ModelForm):
 
     class Meta:
         model = Organization
-        fields = ["name", "timezone", "currency", "brand_color"]
-        labels = {"currency": "Default currency", "brand_color": "Brand colour"}
+        fields = ["name", "timezone", "currency", "close_after_days", "brand_color"]
+        labels = {
+            "currency": "Default currency",
+            "close_after_days": "Close billing periods after",
+            "brand_color": "Brand colour",
+        }
         help_texts = {
             "currency": "For new accounts and prices; those that are there keep theirs.",
+            "close_after_days": "Days after a period’s end, 0 to 60. Until then late use is still part of it; after "
+            "that it becomes an adjustment in the next. Finance can close a period by hand before.",
             "brand_color": "Buttons, links and charts use shades of it that stay readable on light and dark.",
         }
         widgets = {"brand_color": forms.TextInput(attrs={"type": "color"})}
@@ -63,10 +69,21 @@ class OrganizationForm(forms.ModelForm):
         zone = self.fields["timezone"]
         assert isinstance(zone, TimeZoneField)  # noqa: S101 - for the type checker
         zone.offer(self.instance.timezone)
+        days = self.fields["close_after_days"]
+        days.required = False
+        days.widget.attrs |= {"min": "0", "max": "60"}
         self.fields["currency"].widget.attrs |= {"autocapitalize": "characters", "autocomplete": "off"}
 
     def clean_name(self) -> str:
         return plain_line(self.cleaned_data["name"])
+
+    def clean_close_after_days(self) -> int:
+        days: int | None = self.cleaned_data["close_after_days"]
+        if days is None:  # not asked for: it stays
+            return int(self.initial["close_after_days"])
+        if not 0 <= days <= 60:
+            raise ValidationError("Choose 0 to 60 days.")
+        return days
 
     def clean_brand_color(self) -> str:
         return str(self.cleaned_data["brand_color"]).lower()

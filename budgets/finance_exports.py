@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
+from budgets.reports.reconciliation import Line
 from consumption_cs.lib.csv_files import write_rows
 from usage.reports.margin import AccountMargin, Months
 
@@ -37,3 +38,29 @@ def _plain(amount: Decimal | None) -> str | None:
 
 def _percent(percent: Decimal | None) -> str | None:
     return None if percent is None else f"{percent:.2f}"
+
+
+_RECONCILIATION = (
+    "account", "name", "period_start", "period_end", "state", "currency", "rolled_up_events", "rated_events",
+    "late_events", "events_without_price", "rated", "adjustments", "drawn", "overage", "today_not_booked_yet",
+    "unexplained", "surcharge", "due", "invoiced", "invoice_number", "invoice_difference",
+    "invoice_difference_percent",
+)  # fmt: skip
+
+
+def reconciliation_csv(lines: Iterable[Line]) -> bytes:
+    """Return one row for each billing period; `period_end` is the first day after."""
+    return write_rows(_RECONCILIATION, (_reconciliation_row(line) for line in lines))
+
+
+def _reconciliation_row(line: Line) -> list[object]:
+    state = "closed" if line.row else "ended" if line.has_ended else "open"
+    ratio = line.invoice_ratio
+    return [
+        line.account.key, line.account.name, line.span.start, line.span.end, state, line.account.currency,
+        line.rolled_events, line.rated_events, line.late_events, line.unpriced_events, _plain(line.rated),
+        _plain(line.adjusted), _plain(line.drawn), _plain(line.overage), _plain(line.ongoing),
+        _plain(line.unexplained), _plain(line.surcharge), _plain(line.due), _plain(line.invoiced),
+        line.row.invoice_number if line.row else "", _plain(line.invoice_difference),
+        None if ratio is None else f"{ratio * 100:.2f}",
+    ]  # fmt: skip

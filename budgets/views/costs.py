@@ -18,10 +18,11 @@ from consumption_cs.lib.csv_files import MAX_BYTES, CsvProblem
 from consumption_cs.lib.tenancy import Viewer
 from usage.actions.vendor_cost_import import OPTIONAL, REQUIRED, CostImport, import_costs, read_costs
 from usage.actions.vendor_costs import CostTaken, add_costs, remove_cost
-from usage.forms.prices import UploadForm
+from usage.calc.price_text import exact_price
+from usage.forms import UploadForm
 from usage.forms.vendor_costs import VendorCostForm
 from usage.models import Meter, VendorCost, Workflow
-from usage.reports.prices import exact_price, today_of
+from usage.reports.rate_cards import today_of
 from usage.reports.vendor_costs import cost_list
 
 LINES_SHOWN = 100

@@ -19,7 +19,7 @@ from budgets.views.finance import finance_page, organization_of
 from consumption_cs.lib.periods import add_months
 from consumption_cs.lib.tenancy import Viewer
 from usage.reports.margin import AccountMargin, MarginLine, Months, account_detail, account_margins, total_of
-from usage.reports.prices import today_of
+from usage.reports.rate_cards import today_of
 
 LINES_SHOWN = 50
 MONTHS_BACK = 24

@@ -1,6 +1,7 @@
 """Make and change accounts, one at a time. Here and not beside the model, because usage decides what may change."""
 
 from collections.abc import Iterable
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -10,13 +11,14 @@ from django.db.models import Func, JSONField, QuerySet
 from accounts.actions.audit import audit
 from accounts.models import Account, User
 from consumption_cs.lib.tenancy import Viewer
-from usage.models import AccountDay, IngestBatch, TouchedDay
+from usage.actions.marks import touch_days
+from usage.models import AccountDay, IngestBatch, Settlement, TouchedDay
 
 # Events name the key; the days they fall on, and the money on them, rest on the other two.
 LOCKED = ("key", "currency", "timezone")
 FIELDS = (
-    "key", "name", "segment", "tier", "currency", "timezone", "contract_starts_on", "contract_ends_on", "csm",
-    "field_cto",
+    "key", "name", "segment", "tier", "currency", "timezone", "contract_starts_on", "contract_ends_on",
+    "billing_day", "csm", "field_cto",
 )  # fmt: skip
 
 
@@ -79,6 +81,12 @@ def save_account(viewer: Viewer, account: Account) -> Account:
             account.save()
     except IntegrityError as error:
         raise AccountTaken(taken_words(account.key)) from error
+    if before is not None and before.billing_day != account.billing_day:
+        # Tiers and limits of the periods that are not closed now count from another day.
+        kept = Settlement.objects.visible_to(viewer).filter(account_id=account.pk)
+        closed_until = kept.values_list("closed_until", flat=True).first()
+        reason = f"Billing periods start on day {account.billing_day} instead of {before.billing_day}"
+        touch_days(viewer, None, account, closed_until or date.min, reason)
     audit(viewer, "account.changed" if before else "account.created", account, account.name, changes)
     return account
 

@@ -9,6 +9,7 @@ from django.db.models import Q
 
 from accounts.models import Account, Organization, User
 from accounts.organization_forms import TimeZoneField, plain_line
+from accounts.permissions import can
 from consumption_cs.lib.tenancy import Viewer
 from usage.actions.accounts import LOCKED, staff_people, taken_words
 
@@ -29,6 +30,7 @@ class AccountForm(forms.ModelForm):
             "timezone",
             "contract_starts_on",
             "contract_ends_on",
+            "billing_day",
             "csm",
             "field_cto",
         ]
@@ -36,10 +38,16 @@ class AccountForm(forms.ModelForm):
             "tier": "Service tier",
             "contract_starts_on": "Contract starts",
             "contract_ends_on": "Contract ends",
+            "billing_day": "Billing day",
             "csm": "CSM",
             "field_cto": "Field CTO",
         }
-        help_texts = {"key": "The subject of its usage events; best the id that your own systems use."}
+        help_texts = {
+            "key": "The subject of its usage events; best the id that your own systems use.",
+            "billing_day": "The day of the month, 1 to 31, on which its billing periods start; in a shorter month the "
+            "last day. A change counts for periods that are not closed: the next one is shorter, its use is rated "
+            "again.",
+        }
         error_messages = {"key": {"required": "Give it a key: its usage events name it."}}
 
     def __init__(self, *args: Any, viewer: Viewer, organization: Organization, is_locked: bool, **kwargs: Any) -> None:
@@ -54,6 +62,11 @@ class AccountForm(forms.ModelForm):
         zone = self.fields["timezone"]
         assert isinstance(zone, TimeZoneField)  # noqa: S101 - for the type checker
         zone.offer(self.instance.timezone)
+        if not (can(viewer, "period.close") or self.instance._state.adding):
+            self.fields["billing_day"].disabled = True
+            self.fields["billing_day"].help_text = "An admin can change it."
+        self.fields["billing_day"].required = False
+        self.fields["billing_day"].widget.attrs |= {"min": "1", "max": "31"}
         for name in LOCKED if is_locked else ():
             self.fields[name].disabled = True
 
@@ -65,6 +78,14 @@ class AccountForm(forms.ModelForm):
         if Account.objects.visible_to(self.viewer).filter(key=key).exclude(pk=self.instance.pk).exists():
             raise ValidationError(taken_words(key))
         return key
+
+    def clean_billing_day(self) -> int:
+        day: int | None = self.cleaned_data["billing_day"]
+        if day is None:  # not asked for: it stays
+            return int(self.initial.get("billing_day") or 1)
+        if not 1 <= day <= 31:
+            raise ValidationError("Choose a day of the month: 1 to 31.")
+        return day
 
     def clean_contract_starts_on(self) -> date | None:
         return self._day("contract_starts_on")
