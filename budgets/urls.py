@@ -2,11 +2,24 @@
 
 from django.urls import URLPattern, path
 
-from budgets.views import costs, finance, margin
+from budgets.views import costs, finance, invoices, ledger, margin, periods, rated, reconciliation, statements
 
 app_name = "budgets"
 urlpatterns: list[URLPattern] = [
     path("finance/", finance.finance, name="finance"),
+    path("finance/reconciliation/", reconciliation.reconciliation, name="reconciliation"),
+    path("finance/reconciliation/list.csv", reconciliation.reconciliation_list_csv, name="reconciliation_csv"),
+    path("finance/reconciliation/check/", reconciliation.check_now, name="check_now"),
+    path("finance/reconciliation/check/state/", reconciliation.check_state, name="check_state"),
+    path("finance/reconciliation/invoices/", invoices.invoice_import, name="invoice_import"),
+    path(
+        "finance/reconciliation/<uuid:account_id>/<str:starts_on>/",
+        reconciliation.reconciliation_period,
+        name="reconciliation_period",
+    ),
+    path("finance/periods/", periods.periods, name="periods"),
+    path("finance/periods/close/", periods.periods_close, name="periods_close"),
+    path("accounts/<uuid:account_id>/rated/", rated.rated, name="rated"),
     path("finance/costs/", costs.costs, name="costs"),
     path("finance/costs/new/", costs.cost_new, name="cost_new"),
     path("finance/costs/import/", costs.cost_import, name="cost_import"),
@@ -14,4 +27,13 @@ urlpatterns: list[URLPattern] = [
     path("finance/margin/", margin.margin, name="margin"),
     path("finance/margin/margin.csv", margin.margin_list_csv, name="margin_csv"),
     path("finance/margin/<uuid:account_id>/", margin.margin_account, name="margin_account"),
+    path("accounts/<uuid:account_id>/ledger/", ledger.account_ledger, name="ledger"),
+    path("accounts/<uuid:account_id>/ledger/ledger.csv", ledger.account_ledger_csv, name="ledger_csv"),
+    path("accounts/<uuid:account_id>/statements/", statements.account_statements, name="statements"),
+    path("accounts/<uuid:account_id>/statements/<str:starts_on>/", statements.account_statement, name="statement"),
+    path(
+        "accounts/<uuid:account_id>/statements/<str:starts_on>/statement.csv",
+        statements.account_statement_csv,
+        name="statement_csv",
+    ),
 ]

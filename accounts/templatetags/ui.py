@@ -46,6 +46,13 @@ def money_signed(value: Any, currency: str = "") -> str:
 
 
 @register.filter
+def money_change(value: Any, currency: str = "") -> str:
+    """A booking or a difference to the cent: "+$190.00", "−$84.25"."""
+    amount, code = _parts(value, currency)
+    return UNKNOWN if amount is None else display.money_text(amount, code, signed=True)
+
+
+@register.filter
 def money_short(value: Any, currency: str = "") -> str:
     """About three digits: "$412k", "$4.86M"."""
     amount, code = _parts(value, currency)

@@ -7,7 +7,7 @@ import numpy as np
 from django.db.models import Max, QuerySet
 
 from accounts.models import Account
-from budgets.calc.run_out import NEVER, daily, fan
+from budgets.calc.run_out import NEVER, Layers, daily, fan
 from budgets.calc.scenarios import Situation
 from budgets.calc.usage_windows import Floats
 from budgets.models import ForecastRun, ForecastScore
@@ -49,28 +49,34 @@ def quantiles_of(run: ForecastRun) -> Floats:
     return np.array([run.spend_p10, run.spend_p50, run.spend_p90], dtype=np.float64).reshape(3, -1)
 
 
+def layers_of_run(run: ForecastRun) -> Layers:
+    """Return the run's commits as arrays [1, layers], in drawing order; one empty layer when there are none."""
+    commits = run.commits or [{"left": 0.0, "starts_on": run.as_of.isoformat(), "expires_on": None}]
+    return Layers(
+        np.array([[float(one["left"]) for one in commits]]),
+        np.array([[(_day(one["starts_on"]) - run.as_of).days for one in commits]], dtype=np.int64),
+        np.array(
+            [[(_day(one["expires_on"]) - run.as_of).days if one["expires_on"] else NEVER for one in commits]],
+            dtype=np.int64,
+        ),
+    )
+
+
 def situation(run: ForecastRun) -> Situation | None:
     """Return the run as the planner plays with it, or None when it knows no use yet."""
     quantiles = quantiles_of(run)
     if not quantiles.shape[1]:
         return None
-    paths = daily(fan(quantiles[:, None, :]))[0]
-    left = np.array([float(one["left"]) for one in run.commits])
-    starts = np.array([(_day(one["starts_on"]) - run.as_of).days for one in run.commits], dtype=np.int64)
-    ends = np.array(
-        [(_day(one["expires_on"]) - run.as_of).days if one["expires_on"] else NEVER for one in run.commits],
-        dtype=np.int64,
-    )
+    layers = layers_of_run(run)
     term = (run.term_ends_on - run.as_of).days if run.term_ends_on else quantiles.shape[1]
-    main = int(np.argmax(left)) if len(left) else 0
     return Situation(
-        paths,
-        left,
-        starts,
-        ends,
+        daily(fan(quantiles[:, None, :]))[0],
+        layers.left[0],
+        layers.starts[0],
+        layers.ends[0],
         min(term, quantiles.shape[1]),
         float(run.details.get("overage_factor", 1)),
-        main,
+        int(np.argmax(layers.left[0])),
     )
 
 

@@ -6,14 +6,18 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
-Kind = Literal["bar", "line", "area"]
+Kind = Literal["bar", "line", "area", "layer", "fan"]
 Tone = Literal["main", "weak", "band", "second", "third", "flag", "good", "bad", "ghost", "line", "dash", "ref"]
 Number = Decimal | float | int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One set of bars or one line. `None` in `y` leaves a gap; `hover` overrides the text of each point."""
+    """One set of bars or one line. `None` in `y` leaves a gap; `hover` overrides the text of each point.
+
+    Layers are areas stacked on each other. Two fans in a row are the borders of a band: the second one's name and
+    tone are the band's.
+    """
 
     name: str
     x: Sequence[date | str]

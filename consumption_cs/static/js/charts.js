@@ -64,8 +64,9 @@
       series.y.forEach((value, index) => {
         if (value === null) return;
         const key = series.x[index];
-        const total = spec.stacked && series.kind === "bar" ? (sums.get(key) || 0) + value : value;
-        if (series.kind === "bar") sums.set(key, total);
+        const stacks = (spec.stacked && series.kind === "bar") || series.kind === "layer";
+        const total = stacks ? (sums.get(key) || 0) + value : value;
+        if (stacks) sums.set(key, total);
         [low, high] = [Math.min(low, total), Math.max(high, total)];
       });
     }
@@ -82,6 +83,8 @@
       const flagged = new Set(series.flagged);
       return { ...common, type: "bar", marker: { color: series.y.map((_, index) => (flagged.has(index) ? tone("flag") : tone(series.tone))), cornerradius: 3 } };
     }
+    if (series.kind === "layer") return { ...common, type: "scatter", mode: "lines", line: { width: 0 }, stackgroup: "layers", fillcolor: tone(series.tone) };
+    if (series.kind === "fan") return { ...common, type: "scatter", mode: "lines", line: { width: 0 }, ...(series.name ? { fill: "tonexty", fillcolor: tone(series.tone) } : {}), ...(series.name && !series.hover.length ? {} : { hoverinfo: "skip", hovertemplate: null }) };
     const line = { color: tone(series.tone === "main" ? "line" : series.tone), width: 2.25, dash: series.tone === "dash" ? "5px,4px" : series.tone === "ref" ? "2px,3px" : "solid" };
     const lonely = series.y.filter(value => value !== null).length === 1;
     return { ...common, type: "scatter", mode: lonely ? "markers" : "lines", line, connectgaps: false, ...(series.kind === "area" ? { fill: "tozeroy", fillcolor: tone("band") } : {}) };

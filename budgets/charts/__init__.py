@@ -1,0 +1,1 @@
+"""Charts of commits: from what a report found to the figure that a page draws."""

@@ -1,0 +1,1 @@
+"""Downloads of money: files that add up and that no spreadsheet runs."""

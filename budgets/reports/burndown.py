@@ -1,0 +1,189 @@
+"""The burndown of an account: what was left day by day, what is forecast, and what was forecast before."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+import numpy as np
+from django.db import connection
+
+from accounts.models import Account
+from budgets.calc.run_out import at_level, daily, fan, run_out
+from budgets.calc.usage_windows import Floats
+from budgets.models import ApprovalTerms, Commit, CommitChange, Contract, ForecastRun, PlannedActivity
+from budgets.reports.forecast_inputs import HORIZON_DAYS
+from budgets.reports.forecasts import Held, accuracy_line, days_with_runs, latest_run, layers_of_run, quantiles_of
+from consumption_cs.lib.periods import DAY, day_of, zone_of
+from consumption_cs.lib.tenancy import Viewer
+
+MOST_RUNS_COMPARED = 8
+APPROVAL_DAYS = ApprovalTerms._meta.get_field("approval_days").default
+
+_LEFT = """
+SELECT commit_id, day, sum(amount) FROM budgets_ledgerentry
+WHERE organization_id = %s AND account_id = %s AND commit_id IS NOT NULL
+GROUP BY commit_id, day ORDER BY day
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A commit's balance at the end of each day of the burndown's `days`."""
+
+    commit: Commit
+    left: Sequence[Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that bends the line, for the chart and its key: a top-up, a change, a planned activity."""
+
+    day: date
+    name: str
+    detail: str
+    ahead: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """The forecast balance at the end of each day from the run's first on: low, middle and high."""
+
+    days: Sequence[date]
+    low: Floats
+    middle: Floats
+    high: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Burndown:
+    """All that the page shows. `run` None: nothing was forecast yet; `asof` None: as of now."""
+
+    account: Account
+    contract: Contract | None
+    today: date
+    asof: date | None
+    run: ForecastRun | None
+    latest: ForecastRun | None
+    days: Sequence[date]
+    layers: Sequence[Layer]
+    ahead: Ahead | None
+    events: Sequence[Event]
+    stops: Sequence[date]
+    moved: Sequence[ForecastRun]
+    held: Held
+    approval_days: int
+
+    @property
+    def term(self) -> tuple[date, date] | None:
+        """The term that the chart spans, None without an end."""
+        if self.contract and self.contract.ends_on:
+            return self.contract.starts_on, self.contract.ends_on
+        if self.account.contract_starts_on and self.account.contract_ends_on:
+            return self.account.contract_starts_on, self.account.contract_ends_on
+        return None
+
+    @property
+    def decide_by(self) -> date | None:
+        """When approval of a top-up must start: the early date less what the customer needs to approve."""
+        early = self.run and self.run.exhaust_p10
+        return early - timedelta(days=self.approval_days) if early else None
+
+
+def burndown(viewer: Viewer, account: Account, now: datetime, asof: date | None = None) -> Burndown:
+    """Return the burndown as of now, or what was known at the end of the local day `asof` and what came after."""
+    today = day_of(now, zone_of(account.timezone))
+    contract = _contract(viewer, account, asof or today)
+    latest = latest_run(viewer, account)
+    run = latest_run(viewer, account, asof) if asof else latest
+    commits = list(Commit.objects.visible_to(viewer).filter(account=account).order_by("effective_on", "created_at"))
+    first = min((commit.effective_on for commit in commits), default=today)
+    if contract:
+        first = max(first, contract.starts_on)
+    days = [first + DAY * number for number in range(max((today - first).days, 0))]
+    terms = ApprovalTerms.objects.visible_to(viewer).filter(account=account).first()
+    return Burndown(
+        account,
+        contract,
+        today,
+        asof,
+        run,
+        latest,
+        days,
+        _layers(viewer, account, commits, days),
+        ahead_of(run) if run else None,
+        _events(viewer, account, first, today),
+        days_with_runs(viewer, account),
+        _spread_out(viewer, account),
+        accuracy_line(viewer, account),
+        terms.approval_days if terms else APPROVAL_DAYS,
+    )
+
+
+def ahead_of(run: ForecastRun) -> Ahead | None:
+    """Return the run's balances ahead, until its term ends; None without commits or use."""
+    quantiles = quantiles_of(run)
+    if run.remaining is None or not quantiles.shape[1]:
+        return None
+    length = (run.term_ends_on - run.as_of).days if run.term_ends_on else HORIZON_DAYS
+    length = min(length, quantiles.shape[1])
+    found = run_out(daily(fan(quantiles[:, None, :length])), layers_of_run(run), np.array([length]))
+    low, middle, high = (at_level(found.balance, level)[0] for level in (0.9, 0.5, 0.1))
+    return Ahead([run.as_of + DAY * number for number in range(length)], low, middle, high)
+
+
+def _contract(viewer: Viewer, account: Account, day: date) -> Contract | None:
+    rows = Contract.objects.visible_to(viewer).filter(account=account, starts_on__lte=day).order_by("-starts_on")
+    found: Contract | None = rows.first()
+    return found
+
+
+def _layers(viewer: Viewer, account: Account, commits: list[Commit], days: list[date]) -> list[Layer]:
+    """Return the commits that held something in these days, bottom of the stack first: drawn last."""
+    changes: dict[object, list[tuple[date, Decimal]]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(_LEFT, [viewer.organization_id, account.pk])
+        for commit, day, amount in cursor.fetchall():
+            changes[commit].append((day, amount))
+    layers = []
+    for commit in sorted(commits, key=lambda one: (-one.priority, -one.effective_on.toordinal())):
+        steps, left, balances, at = changes[commit.pk], Decimal(0), [], 0
+        for day in days:
+            while at < len(steps) and steps[at][0] <= day:
+                left += steps[at][1]
+                at += 1
+            balances.append(left)
+        if any(balances):
+            layers.append(Layer(commit, balances))
+    return layers
+
+
+def _events(viewer: Viewer, account: Account, first: date, today: date) -> list[Event]:
+    found = [
+        Event(commit.effective_on, f"{commit.name} begins", commit.get_kind_display(), commit.effective_on >= today)
+        for commit in Commit.objects.visible_to(viewer).filter(account=account, effective_on__gt=first)
+    ]
+    for change in CommitChange.objects.visible_to(viewer).filter(account=account).select_related("commit"):
+        found.append(
+            Event(
+                change.effective_on,
+                f"{change.commit.name}: {change.get_kind_display().lower()}",
+                "",
+                change.effective_on >= today,
+            )
+        )
+    for plan in PlannedActivity.objects.visible_to(viewer).filter(account=account, cancelled_at=None):
+        found.append(Event(plan.starts_on, plan.name, plan.get_kind_display(), plan.starts_on >= today))
+    return sorted((event for event in found if event.day >= first), key=lambda event: event.day)[:9]
+
+
+def _spread_out(viewer: Viewer, account: Account) -> list[ForecastRun]:
+    """Return the last run of up to eight days, evenly apart, newest first: how the date has moved."""
+    days = days_with_runs(viewer, account)
+    if len(days) > MOST_RUNS_COMPARED:
+        step = (len(days) - 1) / (MOST_RUNS_COMPARED - 1)
+        days = [days[round(number * step)] for number in range(MOST_RUNS_COMPARED)]
+    rows = ForecastRun.objects.visible_to(viewer).filter(account=account, as_of__in=days)
+    newest = {run.as_of: run for run in rows.order_by("as_of", "made_at")}
+    return [newest[day] for day in sorted(newest, reverse=True)]
