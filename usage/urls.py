@@ -1,6 +1,6 @@
 """Pages of this app."""
 
-from django.urls import include, path
+from django.urls import path
 
 from usage.views import (
     account_forms,
@@ -8,6 +8,7 @@ from usage.views import (
     accounts,
     drafts,
     events,
+    imports,
     meters,
     new_prices,
     overview,
@@ -16,19 +17,7 @@ from usage.views import (
 )
 
 app_name = "usage"
-VERSION = [
-    path("", drafts.rate_card_version, name="rate_card_version"),
-    path("change/", drafts.rate_card_change, name="rate_card_change"),
-    path("discard/", drafts.rate_card_discard, name="rate_card_discard"),
-    path("effect/", drafts.rate_card_effect, name="rate_card_effect"),
-    path("effect/compute/", drafts.rate_card_compute, name="rate_card_compute"),
-    path("effect.csv", drafts.rate_card_effect_csv, name="rate_card_effect_csv"),
-    path("publish/", drafts.rate_card_publish, name="rate_card_publish"),
-    path("withdraw/", drafts.rate_card_withdraw, name="rate_card_withdraw"),
-    path("prices/", drafts.rate_card_line_add, name="rate_card_line_add"),
-    path("prices/<uuid:meter_id>/", drafts.rate_card_line, name="rate_card_line"),
-    path("prices/<uuid:meter_id>/remove/", drafts.rate_card_line_remove, name="rate_card_line_remove"),
-]
+_VERSION = "rate-cards/versions/<uuid:version_id>/"
 urlpatterns = [
     path("accounts/", accounts.accounts, name="accounts"),
     path("accounts/accounts.csv", accounts.accounts_csv, name="accounts_csv"),
@@ -69,5 +58,30 @@ urlpatterns = [
     path("rate-cards/import/", new_prices.price_import, name="price_import"),
     path("rate-cards/<uuid:card_id>/", rate_cards.rate_card, name="rate_card"),
     path("rate-cards/<uuid:card_id>/draft/", drafts.rate_card_draft, name="rate_card_draft"),
-    path("rate-cards/versions/<uuid:version_id>/", include(VERSION)),
+    path(_VERSION, drafts.rate_card_version, name="rate_card_version"),
+    path(f"{_VERSION}change/", drafts.rate_card_change, name="rate_card_change"),
+    path(f"{_VERSION}discard/", drafts.rate_card_discard, name="rate_card_discard"),
+    path(f"{_VERSION}effect/", drafts.rate_card_effect, name="rate_card_effect"),
+    path(f"{_VERSION}effect/compute/", drafts.rate_card_compute, name="rate_card_compute"),
+    path(f"{_VERSION}effect.csv", drafts.rate_card_effect_csv, name="rate_card_effect_csv"),
+    path(f"{_VERSION}publish/", drafts.rate_card_publish, name="rate_card_publish"),
+    path(f"{_VERSION}withdraw/", drafts.rate_card_withdraw, name="rate_card_withdraw"),
+    path(f"{_VERSION}prices/", drafts.rate_card_line_add, name="rate_card_line_add"),
+    path(f"{_VERSION}prices/<uuid:meter_id>/", drafts.rate_card_line, name="rate_card_line"),
+    path(f"{_VERSION}prices/<uuid:meter_id>/remove/", drafts.rate_card_line_remove, name="rate_card_line_remove"),
+    path("imports/", imports.imports, name="imports"),
+    path("imports/new/", imports.import_new, name="import_new"),
+    *(
+        path(f"imports/template.{kind}", imports.import_template, {"kind": kind}, name=f"import_template_{kind}")
+        for kind in ("csv", "ndjson", "parquet")
+    ),
+    path("imports/<uuid:import_id>/", imports.usage_import, name="import"),
+    path("imports/<uuid:import_id>/progress/", imports.import_progress, name="import_progress"),
+    path("imports/<uuid:import_id>/errors.csv", imports.import_errors_csv, name="import_errors_csv"),
+    path("imports/<uuid:import_id>/preview.csv", imports.import_changes_csv, name="import_changes_csv"),
+    path("imports/<uuid:import_id>/upload/", imports.import_upload, name="import_upload"),
+    path("imports/<uuid:import_id>/validate/", imports.import_validate, name="import_validate"),
+    path("imports/<uuid:import_id>/close/", imports.import_close, name="import_close"),
+    path("imports/<uuid:import_id>/revert/", imports.import_revert, name="import_revert"),
+    path("imports/<uuid:import_id>/undo/", imports.import_undo, name="import_undo"),
 ]

@@ -1,5 +1,6 @@
 """The inputs of a price: what each model asks for, how the boxes are named, and the boxes that stored terms fill."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -7,6 +8,7 @@ from typing import Any, NamedTuple
 
 from usage.calc.price_terms import Terms
 
+_DECIMALS = re.compile(r"\d+\.\d+", re.ASCII)
 CHOICES = {
     "unit": "Price per unit",
     "graduated": "Graduated: each tier prices its own part",
@@ -150,4 +152,10 @@ def _plain_boxes(terms: Terms, prefix: str = "") -> dict[str, str]:
     for index, tier in enumerate(given.get("tiers", []) if model in TIERED else []):
         row = {"up_to": tier.get("up_to") or "", "each": tier.get(TIERED[model]), "flat": tier.get("flat")}
         data |= {f"t-{index}-{name}": value for name, value in row.items()}
-    return {prefix + name: str(value) for name, value in data.items() if value is not None}
+    return {prefix + name: _plain(value) for name, value in data.items() if value is not None}
+
+
+def _plain(value: object) -> str:
+    """A number as one would type it: 0.012 rather than 0.012000000000."""
+    text = f"{value:f}" if isinstance(value, Decimal) else str(value)
+    return text.rstrip("0").rstrip(".") if _DECIMALS.fullmatch(text) else text

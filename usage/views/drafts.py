@@ -101,7 +101,7 @@ def rate_card_line(request: HttpRequest, version_id: UUID, meter_id: UUID) -> Ht
         started = line or current
         return _editor(request, version, PriceEditor.of(meter, started.terms if started else None), current)
     editor = PriceEditor(meter, {name: value[:60] for name, value in request.POST.items()})
-    act = request.POST.get("act", "save")
+    act = _act(request)
     if act == "example":
         return render(request, "usage/_price_example.html", _example(request, version, editor))
     if act != "save":
@@ -269,10 +269,15 @@ def _effect(request: HttpRequest, viewer: Viewer, version: RateCardVersion) -> d
     }
 
 
+def _act(request: HttpRequest) -> str:
+    """What the form was sent for: a button says it, a changed choice of the model sends it without one."""
+    return request.POST.get("act", "reshape" if request.headers.get("HX-Request") else "save")
+
+
 def _editor(
     request: HttpRequest, version: RateCardVersion, editor: PriceEditor, current: Any, status: int = 200
 ) -> HttpResponse:
-    is_part = bool(request.headers.get("HX-Request")) and request.POST.get("act", "save") != "save"
+    is_part = bool(request.headers.get("HX-Request")) and _act(request) != "save"
     context = {
         "version": version,
         "card": version.card,
