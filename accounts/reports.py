@@ -50,7 +50,10 @@ class InvitationLine:
 
 @dataclass(frozen=True, slots=True)
 class KeyLine:
-    """A key with its state: `works` while it opens anything, `is_replaced` when another took its place."""
+    """A key with its state: `works` while it opens anything, `is_replaced` when another took its place.
+
+    `sets_prices`: one with the scope `manage`, which only those replace who may hand it out.
+    """
 
     key: ApiKey
     state: str
@@ -59,6 +62,10 @@ class KeyLine:
     works: bool
     is_replaced: bool
     scopes: list[str]
+
+    @property
+    def sets_prices(self) -> bool:
+        return Scope.MANAGE in self.key.scopes
 
 
 def roles_of(account: Account | None) -> list[tuple[str, str, str]]:

@@ -46,13 +46,14 @@ def _page(
         "place": account,
         "lines": key_lines(viewer, account, now),
         "may_manage": can(viewer, MANAGE),
+        "may_hand_out": can(viewer, HAND_OUT),
         "overlaps": OVERLAPS,
         "made": key,
         "secret": secret,
         "sends_events": key is not None and bool({Scope.EVENTS_WRITE, Scope.EVENTS_BACKFILL} & set(key.scopes)),
     }
     if context["may_manage"]:
-        context["form"] = form or KeyForm(account=account, may_manage=can(viewer, HAND_OUT))
+        context["form"] = form or KeyForm(account=account, may_manage=context["may_hand_out"])
     return render(request, "accounts/keys.html", context, status=status)
 
 

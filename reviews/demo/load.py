@@ -7,6 +7,8 @@ from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.contrib.auth.hashers import make_password
+
 from accounts.models import Account, Membership, Organization, Role, User
 from consumption_cs.lib.tenancy import Viewer, act_as
 from reviews.demo.agreements import BILLING_DAYS
@@ -22,12 +24,13 @@ Progress = Callable[[str, int, int], None]
 
 
 def load_people() -> dict[str, User]:
-    """Make every person of the demo; return them by login."""
-    people = {}
-    for person in PEOPLE:
-        user = User.objects.filter(email=person.email).first()
-        people[person.login] = user or User.objects.create_user(person.email, PASSWORD, name=person.name)
-    return people
+    """Make every person of the demo; return them by login. All have one password, so it is hashed once."""
+    people = {user.email: user for user in User.objects.filter(email__in=[person.email for person in PEOPLE])}
+    missing = [person for person in PEOPLE if person.email not in people]
+    hashed = make_password(PASSWORD) if missing else ""
+    for person in missing:
+        people[person.email] = User.objects.create(email=person.email, password=hashed, name=person.name)
+    return {person.login: people[person.email] for person in PEOPLE}
 
 
 def load_vendor(vendor: Vendor, people: dict[str, User], now: datetime) -> Organization:

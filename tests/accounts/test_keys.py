@@ -178,6 +178,8 @@ def test_only_admins_make_or_replace_keys_that_manage_money(admin: Membership) -
     theirs, ours = signed_in(cto), signed_in(admin)
     assert 'value="manage"' not in theirs.get("/keys/").content.decode()
     assert 'value="manage"' in ours.get("/keys/").content.decode()
+    assert ("Make the new key" in theirs.get("/keys/").content.decode()) is False
+    assert "Make the new key" in ours.get("/keys/").content.decode()
     assert theirs.post("/keys/new/", wanted).status_code == 422
     assert theirs.post(f"/keys/{managing.pk}/rotate/", {"hours": "24"}).status_code == 403
     assert [key.name for key in _keys(admin)] == ["Billing"]
