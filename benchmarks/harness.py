@@ -75,6 +75,12 @@ class Stack:
         if "web" in names:
             self._wait_for_web()
 
+    def pause(self, *names: str) -> None:
+        """Stop these processes; `run` starts them again."""
+        ended = [running for running in self.processes if running.name in names]
+        self.processes = [running for running in self.processes if running.name not in names]
+        stop_all(ended, seconds=10)
+
     def stop(self) -> None:
         stop_all(self.processes, seconds=5)
         self.valkey.stop()
