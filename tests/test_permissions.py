@@ -105,8 +105,8 @@ def test_an_act_is_refused_when_the_table_says_so_and_found_missing_when_it_does
     acts = [route for route in GUARDED if set(route.arguments) - {"account_id"}]
     for route in (route for route in acts if client.get(route.url(ids)).status_code == 405):
         denied = route.capability not in CAPABILITIES[role] or (route.staff_only and is_portal)
-        expected = 403 if denied else 404
-        assert client.post(route.url(ids)).status_code == expected, f"{role} POST {route.name}"
+        expected = {403} if denied else {404, 405}  # 405: takes PUT or DELETE alone
+        assert client.post(route.url(ids)).status_code in expected, f"{role} POST {route.name}"
 
 
 def test_strangers_are_sent_to_sign_in(world: World) -> None:

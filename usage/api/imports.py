@@ -328,6 +328,7 @@ class ImportCloseView(_OneImport):
     @extend_schema(request=CloseSerializer, responses=ImportSerializer)
     def post(self, request: Request, import_id: UUID) -> Response:
         viewer, now = viewer_of(request), timezone.now()
+        self.find(request, import_id)
         asked = CloseSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         leave_out = asked.validated_data["leave_bad_rows_out"]

@@ -1,5 +1,7 @@
 """Imports of usage from files: the file, its rows as they were read, what was wrong, and what they would change."""
 
+from datetime import date, timedelta
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
@@ -241,3 +243,7 @@ class ImportChange(ImportPart):
 
     def __str__(self) -> str:
         return f"{self.account_id} {self.meter_id}"
+
+    @property
+    def last_day(self) -> date:
+        return self.ends_on - timedelta(days=1)

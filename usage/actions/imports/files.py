@@ -51,6 +51,14 @@ def append(one: UsageImport, offset: int, read: Read, now: datetime, *, is_last:
     one.save()
 
 
+def forget(one: UsageImport) -> None:
+    """Forget what was uploaded of a file that was refused; the import waits for another one."""
+    one.refresh_from_db()
+    _chunks(one).delete()
+    one.bytes, one.state = 0, State.CREATED
+    one.save(update_fields=["bytes", "state"])
+
+
 def _chunks(one: UsageImport) -> "ImportChunk.objects":  # type: ignore[name-defined]
     return ImportChunk.objects.filter(organization=one.organization_id, usage_import=one.pk)
 
