@@ -22,7 +22,10 @@ from consumption_cs.lib.ids import uuid7
 from consumption_cs.lib.tenancy import enter
 from tests import factories
 from usage.models import (
+    BadRow,
+    Correction,
     Event,
+    ImportChange,
     IngestBatch,
     Meter,
     Price,
@@ -30,6 +33,7 @@ from usage.models import (
     RateCardVersion,
     RejectedEvent,
     TouchedDay,
+    UsageImport,
     VendorCost,
     Workflow,
 )
@@ -70,6 +74,7 @@ class World:
     rejected: RejectedEvent
     audit: AuditEvent
     cost: VendorCost
+    usage_import: UsageImport
     accounts: list[AccountWorld] = field(default_factory=list)
 
     def ids(self, account: int = 0) -> dict[str, Any]:
@@ -95,7 +100,9 @@ class World:
             "quarantined_id": self.quarantined.pk,
             "rejected_id": self.rejected.pk,
             "organization_id": self.organization.pk,
+            "import_id": self.usage_import.pk,
             "cost_id": self.cost.pk,
+            "starts_on": f"{own.event.occurred_at:%Y-%m-01}",
         }
 
 
@@ -131,9 +138,11 @@ def make_world(now: datetime) -> World:
         ),
         audit=_audit(organization, None, staff[Role.ADMIN], canary),
         cost=factories.make_cost(meter, "0.0042424"),
+        usage_import=_import(organization, canary, now),
     )
     for number in (1, 2):
         world.accounts.append(_make_account(world, number, now))
+        _changed(world, world.accounts[-1].account, now)
     return world
 
 
@@ -189,6 +198,46 @@ def _invite(
     )
 
 
+def _import(organization: Organization, canary: str, now: datetime) -> UsageImport:
+    """A file with a row that cannot be imported."""
+    made: UsageImport = UsageImport.objects.create(
+        organization=organization,
+        format="csv",
+        state=UsageImport.State.REFUSED,
+        file_name=f"{canary}.csv",
+        bytes=1,
+        rows=2,
+        rows_new=1,
+        rows_bad=1,
+        reasons={"unknown_subject": 1},
+        validated_at=now,
+    )
+    BadRow.objects.create(
+        organization=organization, usage_import=made, line=2, code="unknown_subject", detail=canary, excerpt=canary
+    )
+    return made
+
+
+def _changed(world: World, account: Account, now: datetime) -> ImportChange:
+    """What the file would change for a customer."""
+    return ImportChange.objects.create(
+        organization=world.organization,
+        usage_import=world.usage_import,
+        account=account,
+        meter=world.meter,
+        currency="USD",
+        starts_on=now.date(),
+        ends_on=now.date() + timedelta(days=1),
+        rows_new=1,
+        rows_known=0,
+        rows_voided=0,
+        quantity_before=0,
+        quantity_after=1,
+        spend_before=CANARY_AMOUNT,
+        spend_after=CANARY_AMOUNT + 1,
+    )
+
+
 def _quarantine(organization: Organization, key: ApiKey, canary: str, now: datetime) -> QuarantinedEvent:
     return QuarantinedEvent.objects.create(
         organization=organization,
@@ -217,7 +266,7 @@ def _audit(organization: Organization, account: Account | None, by: Membership, 
 
 def _event(world: World, account: Account, workflow: Workflow, canary: str, now: datetime) -> Event:
     factories.make_partition(now)
-    return Event.objects.create(
+    event = Event.objects.create(
         organization=world.organization,
         key=uuid4(),
         occurred_at=now - timedelta(minutes=5),
@@ -231,3 +280,13 @@ def _event(world: World, account: Account, workflow: Workflow, canary: str, now:
         event_id=f"{canary}-event",
         properties={"note": canary},
     )
+    Correction.objects.create(
+        organization=world.organization,
+        account=account,
+        kind=Correction.Kind.VOID,
+        original_key=event.key,
+        original_at=event.occurred_at,
+        reversal_key=uuid4(),
+        reason=f"{canary}-reason",
+    )
+    return event
