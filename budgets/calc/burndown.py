@@ -113,6 +113,9 @@ def _recurrences(grant: Grant, after: datetime, until: datetime) -> list[datetim
     return [moment for moment in found if moment < grant.ends_at]
 
 
+Payer = tuple[Grant, str]
+
+
 class _Run:
     """The moving state of one run."""
 
@@ -134,6 +137,8 @@ class _Run:
         self.draws: list[Draw] = []
         self.movements: list[Movement] = []
         self.in_force: list[Grant] = []
+        self.payers_of: list[Grant] = []
+        self.payers: dict[str, list[Payer]] = {}
 
     def open(self, opening: Snapshot, start: datetime) -> None:
         """Take over the state at the start; what is not active any more falls to zero."""
@@ -237,7 +242,7 @@ class _Run:
     def _draw(self, meter: str, amount: Decimal, at: datetime) -> None:
         """Draw `amount` and what the meter owes; a sum below zero is given back, and may pay others' overage."""
         owed = amount + self.overage.get(meter, ZERO)
-        payers = [grant for grant in self.in_force if grant.pays_for(meter)]
+        payers = self._payers(meter)
         if owed >= 0:
             self.overage[meter] = self._take(meter, owed, payers, at)
         else:
@@ -245,20 +250,29 @@ class _Run:
             if left != owed:
                 self._draw_overage(at)
 
-    def _take(self, meter: str, owed: Decimal, payers: Sequence[Grant], at: datetime) -> Decimal:
+    def _payers(self, meter: str) -> list[Payer]:
+        """Return who pays for a meter in this segment, in order, and why each when its turn comes."""
+        if self.payers_of is not self.in_force:
+            self.payers_of, self.payers = self.in_force, {}
+        if meter not in self.payers:
+            grants = [grant for grant in self.in_force if grant.pays_for(meter)]
+            whys = [f"{before.label} is used up" for before in grants[:-1]]
+            first = [why_before(grants[0], grants[1:2], self.policy)] if grants else []
+            self.payers[meter] = list(zip(grants, [*first, *whys], strict=True))
+        return self.payers[meter]
+
+    def _take(self, meter: str, owed: Decimal, payers: Sequence[Payer], at: datetime) -> Decimal:
         """Take `owed` from the payers in their order; return what they do not cover."""
-        for index, grant in enumerate(payers):
+        for grant, why in payers:
             taken = min(self.balances[grant.id], owed)
             if taken:
-                before = payers[index - 1] if index else None
-                why = f"{before.label} is used up" if before else why_before(grant, payers[1:2], self.policy)
                 self._book(Draw(at, meter, grant.id, taken, why))
                 owed -= taken
         return owed
 
-    def _give_back(self, meter: str, owed: Decimal, payers: Sequence[Grant], at: datetime) -> Decimal:
+    def _give_back(self, meter: str, owed: Decimal, payers: Sequence[Payer], at: datetime) -> Decimal:
         """Give back -`owed` of what was drawn for the meter, the last grant first; return what is left, <= 0."""
-        for grant in reversed(payers):
+        for grant, _ in reversed(payers):
             back = min(self.drawn.get((grant.id, meter), ZERO), -owed)
             if back:
                 self._book(Draw(at, meter, grant.id, -back, "usage was corrected: the commit drawn last comes first"))

@@ -162,6 +162,7 @@ def _entries(runs: Iterable[tuple[date, Burndown]], use: Iterable[DayUse], zone:
     amounts: dict[EntryKey, Decimal] = defaultdict(lambda: ZERO)
     reasons: dict[EntryKey, list[str]] = defaultdict(list)
     overage: dict[EntryKey, Decimal] = defaultdict(lambda: ZERO)
+    days: dict[datetime, date] = {}
     for row in use:
         overage[EntryKey(None, "overage", row.day, row.meter)] += row.amount
     for begin, run in runs:
@@ -169,7 +170,9 @@ def _entries(runs: Iterable[tuple[date, Burndown]], use: Iterable[DayUse], zone:
             day = max(day_of(movement.at, zone), begin)
             amounts[EntryKey(commit_of(movement.grant_id), movement.kind, day, None)] += movement.amount
         for draw in run.draws:
-            day = max(day_of(draw.at, zone), begin)
+            if draw.at not in days:
+                days[draw.at] = max(day_of(draw.at, zone), begin)
+            day = days[draw.at]
             key = EntryKey(commit_of(draw.grant_id), "drawn", day, draw.meter)
             amounts[key] -= draw.amount
             overage[EntryKey(None, "overage", day, draw.meter)] -= draw.amount

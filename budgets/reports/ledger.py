@@ -1,5 +1,7 @@
 """The ledger of an account: every booking, with the balance after it."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,27 +16,35 @@ from consumption_cs.lib.tenancy import Viewer
 
 PAGE_SIZE = 50
 
-# The balances run over the whole ledger, so that a filter does not change them. Entries that were reversed, and their
-# reversals, share a day: leaving both out changes no balance either.
+# The page first, by the index; names and balances for its rows only.
 _LINES = """
-WITH lines AS (
-    SELECT entry.*,
-        sum(amount) OVER (PARTITION BY commit_id ORDER BY day, id) AS balance,
-        sum(amount) FILTER (WHERE commit_id IS NOT NULL) OVER (ORDER BY day, id) AS total
-    FROM budgets_ledgerentry AS entry
-    WHERE organization_id = %(organization)s AND account_id = %(account)s
+WITH page AS MATERIALIZED (
+    SELECT line.*, reversal.id AS reversed_by
+    FROM budgets_ledgerentry AS line
+    LEFT JOIN budgets_ledgerentry AS reversal
+        ON reversal.organization_id = line.organization_id AND reversal.reverses_id = line.id
+    WHERE line.organization_id = %(organization)s AND line.account_id = %(account)s AND {where}
+    ORDER BY line.day DESC, line.id DESC LIMIT %(limit)s
 )
-SELECT line.id, line.day, line.kind, line.commit_id, given.name, line.meter_id, meter.name, line.amount,
-    CASE WHEN line.commit_id IS NOT NULL THEN line.balance END, coalesce(line.total, 0), line.why,
-    line.reverses_id, reversal.id, line.reason, actor.name, actor.email, line.booked_at
-FROM lines AS line
-LEFT JOIN budgets_ledgerentry AS reversal
-    ON reversal.organization_id = line.organization_id AND reversal.reverses_id = line.id
-LEFT JOIN budgets_commit AS given ON given.organization_id = line.organization_id AND given.id = line.commit_id
-LEFT JOIN usage_meter AS meter ON meter.organization_id = line.organization_id AND meter.id = line.meter_id
-LEFT JOIN accounts_user AS actor ON actor.id = line.actor_id
-WHERE {where}
-ORDER BY line.day DESC, line.id DESC LIMIT %(limit)s
+SELECT page.id, page.day, page.kind, page.commit_id, given.name, page.meter_id, meter.name, page.amount, page.why,
+    page.reverses_id, page.reversed_by, page.reason, actor.name, actor.email, page.booked_at
+FROM page
+LEFT JOIN budgets_commit AS given ON given.organization_id = page.organization_id AND given.id = page.commit_id
+LEFT JOIN usage_meter AS meter ON meter.organization_id = page.organization_id AND meter.id = page.meter_id
+LEFT JOIN accounts_user AS actor ON actor.id = page.actor_id
+ORDER BY page.day DESC, page.id DESC
+"""
+
+_BEFORE = """
+SELECT commit_id, sum(amount) FROM budgets_ledgerentry
+WHERE organization_id = %(organization)s AND account_id = %(account)s AND commit_id IS NOT NULL AND day < %(first)s
+GROUP BY commit_id
+"""
+
+_BETWEEN = """
+SELECT id, commit_id, amount FROM budgets_ledgerentry
+WHERE organization_id = %(organization)s AND account_id = %(account)s AND day >= %(first)s AND day <= %(last)s
+ORDER BY day, id
 """
 
 _TOTALS = """
@@ -131,7 +141,9 @@ def entries(
     with connection.cursor() as database:
         # The conditions are our own words; values are passed apart.
         database.execute(_LINES.format(where=" AND ".join(conditions)), arguments)
-        lines = [_line(row) for row in database.fetchall()]
+        rows = database.fetchall()
+    balances = _balances(arguments, rows)
+    lines = [_line(row, *balances[row[0]]) for row in rows]
     more = len(lines) > page_size
     lines = lines[:page_size]
     next_cursor = f"{lines[-1].day.isoformat()}_{lines[-1].id}" if more else ""
@@ -159,6 +171,30 @@ def _totals(where: str, arguments: dict[str, Any]) -> LedgerTotals:
     return LedgerTotals({kind: amount for kind, amount, _ in rows}, sum(count for _, _, count in rows))
 
 
+def _balances(
+    arguments: dict[str, Any], rows: Sequence[tuple[Any, ...]]
+) -> dict[UUID, tuple[Decimal | None, Decimal]]:
+    """Return entry → balance of its commit and of all commits after it, over the whole ledger, whatever is filtered.
+
+    Entries that were reversed, and their reversals, share a day: leaving both out of a page changes no balance.
+    """
+    if not rows:
+        return {}
+    days = {"first": rows[-1][1], "last": rows[0][1]}
+    with connection.cursor() as database:
+        database.execute(_BEFORE, arguments | days)
+        of_commit: dict[UUID, Decimal] = defaultdict(Decimal, database.fetchall())
+        total = sum(of_commit.values(), Decimal(0))
+        database.execute(_BETWEEN, arguments | days)
+        after: dict[UUID, tuple[Decimal | None, Decimal]] = {}
+        for entry, commit, amount in database.fetchall():
+            if commit is not None:
+                of_commit[commit] += amount
+                total += amount
+            after[entry] = (of_commit[commit] if commit is not None else None, total)
+    return after
+
+
 def _read_cursor(cursor: str) -> dict[str, Any]:
     day, _, entry = cursor.partition("_")
     try:
@@ -167,9 +203,9 @@ def _read_cursor(cursor: str) -> dict[str, Any]:
         raise CursorError("This is not a cursor of the ledger: start from the first page.") from error
 
 
-def _line(row: tuple[Any, ...]) -> LedgerLine:
-    entry, day, kind, commit, commit_name, meter, meter_name, amount, balance, total, why = row[:11]
-    reverses, reversed_by, reason, actor_name, actor_email, booked_at = row[11:]
+def _line(row: tuple[Any, ...], balance: Decimal | None, total: Decimal) -> LedgerLine:
+    entry, day, kind, commit, commit_name, meter, meter_name, amount, why = row[:9]
+    reverses, reversed_by, reason, actor_name, actor_email, booked_at = row[9:]
     return LedgerLine(
         id=entry,
         day=day,

@@ -28,6 +28,8 @@ def zone_of(name: str) -> ZoneInfo:
 
 def as_utc(moment: datetime) -> datetime:
     """Return the aware `moment` in UTC. Raises PeriodError for a naive one, which could mean any zone."""
+    if moment.tzinfo is UTC:
+        return moment
     if moment.utcoffset() is None:
         raise PeriodError(f"{moment.isoformat()} has no time zone: give an offset or Z.")
     return moment.astimezone(UTC)
