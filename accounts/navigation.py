@@ -27,7 +27,7 @@ STAFF = (
     Place("Rate cards", "usage:rate_cards", "receipt"),
     Place("Imports", "usage:imports", "download"),
     Place("Run-outs", "budgets:run_outs", "calendar"),
-    Place("Finance", "budgets:reconciliation", "scale"),
+    Place("Finance", "budgets:finance", "scale"),
     Place("Reports", "budgets:reports", "file"),
     Place("Members", "accounts:members", "users"),
     Place("Keys", "accounts:keys", "key"),

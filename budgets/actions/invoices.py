@@ -11,7 +11,7 @@ from django.db import transaction
 from accounts.actions.audit import audit_many
 from accounts.models import Account
 from consumption_cs.lib.csv_files import CsvRow, read_rows
-from consumption_cs.lib.money import exponent
+from consumption_cs.lib.money import exponent, round_to
 from consumption_cs.lib.tenancy import Viewer
 from usage.models import BillingPeriod
 
@@ -65,14 +65,18 @@ def enter_invoices(viewer: Viewer, invoices: Sequence[Invoice]) -> int:
     with transaction.atomic():
         for one in invoices:
             period = BillingPeriod.objects.visible_to(viewer).select_for_update(of=("self",)).get(pk=one.period.pk)
-            was = "" if period.invoiced is None else f"{period.invoiced.normalize():f}"
+            was = period.invoiced
             period.invoiced, period.invoice_number = one.amount, one.number
             period.save(update_fields=["invoiced", "invoice_number"])
-            told = "" if one.amount is None else f"{one.amount:f}"
-            details = {"number": one.number, "currency": period.currency, "amount": {"from": was, "to": told}}
+            amounts = {"from": _told(was, period.currency), "to": _told(one.amount, period.currency)}
+            details = {"number": one.number, "currency": period.currency, "amount": amounts}
             acts.append(("period.invoiced", period, str(period), details))
         audit_many(viewer, acts)
     return len(acts)
+
+
+def _told(amount: Decimal | None, currency: str) -> str:
+    return "" if amount is None else f"{round_to(amount, exponent(currency)):f}"
 
 
 def read_amount(text: str, currency: str) -> Decimal:

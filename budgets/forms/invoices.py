@@ -7,6 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from budgets.actions.invoices import BadAmount, Invoice, read_amount
+from consumption_cs.lib.money import exponent, round_to
 from usage.models import BillingPeriod
 
 
@@ -24,7 +25,7 @@ class InvoiceForm(forms.Form):
         self.fields["amount"].label = f"Invoice amount in {period.currency}"
         self.fields["amount"].widget.attrs |= {"inputmode": "decimal", "autocomplete": "off"}
         if period.invoiced is not None:
-            self.initial.setdefault("amount", f"{period.invoiced.normalize():f}")
+            self.initial.setdefault("amount", f"{round_to(period.invoiced, exponent(period.currency)):f}")
             self.initial.setdefault("number", period.invoice_number)
 
     def clean_amount(self) -> Decimal | None:

@@ -94,8 +94,9 @@ def explain(viewer: Viewer, account: Account, line: RatedLine) -> Explained:
     last = same.filter(day__gte=span.start, day__lt=row.day).order_by("-day").first()
     price = None
     if row.price_id:
-        known = Price.objects.visible_to(viewer).select_related("version__card")
-        price = known.filter(pk=row.price_id).first()
+        # Everybody's prices belong to no account, so `visible_to` leaves them out; row-level security does not.
+        known = Price.objects.filter(organization_id=viewer.organization_id)
+        price = known.filter(pk=row.price_id).select_related("version__card").first()
     terms = _terms_of(price, row.cell)
     steps, words = _steps(row, last, terms, exponent(account.currency))
     return Explained(
