@@ -53,7 +53,7 @@ class BillingPeriodsSerializer(serializers.Serializer):
     results = BillingPeriodSerializer(many=True)
 
 
-class CloseSerializer(serializers.Serializer):
+class ClosePeriodSerializer(serializers.Serializer):
     """Which period to close: the oldest open one, once it has ended."""
 
     starts_on = serializers.DateField(help_text="Its first day.")
@@ -73,12 +73,12 @@ class BillingPeriodListView(APIView):
         return Response({"results": [_shown(viewer, account, period) for period in found]})
 
     @idempotent
-    @extend_schema(request=CloseSerializer, responses={201: BillingPeriodSerializer})
+    @extend_schema(request=ClosePeriodSerializer, responses={201: BillingPeriodSerializer})
     def post(self, request: Request, key: str) -> HttpResponseBase:
         viewer = viewer_of(request)
         account = account_of_key(viewer, key)
         require(viewer, "period.close")
-        asked = CloseSerializer(data=request.data)
+        asked = ClosePeriodSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         try:
             row = close_by_hand(viewer, account, asked.validated_data["starts_on"], timezone.now())
