@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from budgets.views import costs, finance, invoices, ledger, margin, periods, rated, reconciliation, statements
+from budgets.views import commits, costs, finance, invoices, ledger, margin, periods, rated, reconciliation, statements
 
 app_name = "budgets"
 urlpatterns: list[URLPattern] = [
@@ -36,4 +36,14 @@ urlpatterns: list[URLPattern] = [
         statements.account_statement_csv,
         name="statement_csv",
     ),
+    path("accounts/<uuid:account_id>/commits/", commits.account_commits, name="commits"),
+    path("accounts/<uuid:account_id>/commits/commits.csv", commits.account_commits_csv, name="commits_csv"),
+    path("accounts/<uuid:account_id>/commits/new/", commits.commit_new, name="commit_new"),
+    path(
+        "accounts/<uuid:account_id>/commits/<uuid:commit_id>/<slug:change>/",
+        commits.commit_change,
+        name="commit_change",
+    ),
+    path("accounts/<uuid:account_id>/contracts/new/", commits.contract_new, name="contract_new"),
+    path("accounts/<uuid:account_id>/contracts/<uuid:contract_id>/", commits.contract_edit, name="contract_edit"),
 ]

@@ -1,0 +1,166 @@
+"""Commits and contracts as finance changes them and the customer reads them."""
+
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+from django.test import Client
+
+from accounts.models import Account, Organization, Role
+from budgets.models import Commit, CommitChange, Contract
+from consumption_cs.lib.tenancy import enter
+from tests.budgets.ledger_factories import make_commit, make_contract
+from tests.factories import make_account, make_member, make_meter, make_organization, signed_in, staff_of
+
+pytestmark = pytest.mark.django_db
+TODAY = datetime.now(timezone.utc).date()
+
+
+@pytest.fixture
+def organization() -> Organization:
+    return make_organization()
+
+
+@pytest.fixture
+def account(organization: Organization) -> Account:
+    return make_account(organization)
+
+
+@pytest.fixture
+def finance(organization: Organization) -> Client:
+    return signed_in(make_member(organization, Role.FINANCE))
+
+
+def new_commit(account: Account, **changes: str) -> dict[str, str]:
+    enter(staff_of(account))
+    contract = Contract.objects.filter(account=account).first() or make_contract(account)
+    form = {
+        "contract": str(contract.pk),
+        "name": "Prepaid 2026",
+        "kind": "prepaid",
+        "unit": "USD",
+        "amount": "1000",
+        "effective_on": TODAY.isoformat(),
+        "priority": "1",
+    }
+    return form | changes
+
+
+def test_an_account_without_any_commit_says_so_to_both_sides(account: Account, finance: Client) -> None:
+    for client in (finance, signed_in(make_member(account))):
+        page = client.get(f"/accounts/{account.pk}/commits/").content.decode()
+        assert "all use is paid as you go" in page
+
+
+def test_the_first_commit_asks_for_its_contract_first(account: Account, finance: Client) -> None:
+    answer = finance.get(f"/accounts/{account.pk}/commits/new/", follow=True)
+    assert "make the contract first" in answer.content.decode()
+    made = finance.post(
+        f"/accounts/{account.pk}/contracts/new/",
+        {"name": "Order form", "starts_on": "2026-01-01", "draw_policy": "priority", "overage_factor": "1.25"},
+        follow=True,
+    )
+    assert "Order form is made" in made.content.decode()
+    done = finance.post(f"/accounts/{account.pk}/commits/new/", new_commit(account), follow=True).content.decode()
+    assert "Prepaid 2026 is made" in done
+    enter(staff_of(account))
+    assert Commit.objects.get().value == Decimal(1000)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"unit": "EUR"}, "give the rate"),
+        ({"amount": "-1"}, "greater than or equal to 0"),
+        ({"amount": "ten"}, "Enter a number"),
+        ({"amount": "0.001"}, "decimals"),
+        ({"expires_on": "2020-01-01"}, "expire"),
+        ({"rollover_most": "5", "rollover_least": "9"}, "cannot be above the most"),
+    ],
+)
+def test_what_cannot_be_is_said_at_its_field_and_nothing_is_stored(
+    account: Account, finance: Client, changes: dict[str, str], says: str
+) -> None:
+    answer = finance.post(f"/accounts/{account.pk}/commits/new/", new_commit(account, **changes))
+    assert answer.status_code == 422
+    assert says in answer.content.decode()
+    enter(staff_of(account))
+    assert not Commit.objects.exists()
+
+
+def test_credits_are_worth_their_rate(account: Account, finance: Client) -> None:
+    form = new_commit(account, unit="credits", amount="5000", rate="0.02")
+    page = finance.post(f"/accounts/{account.pk}/commits/new/", form, follow=True).content.decode()
+    assert "5,000 credits at 0.02, worth $100.00" in page
+
+
+class TestChanges:
+    @pytest.fixture
+    def commit(self, account: Account) -> Commit:
+        make_contract(account)
+        return make_commit(account, "100", effective_on=TODAY, expires_on=TODAY + timedelta(days=300))
+
+    def change(self, finance: Client, commit: Commit, what: str, **data: str) -> str:
+        url = f"/accounts/{commit.account_id}/commits/{commit.pk}/{what}/"
+        assert finance.get(url).status_code == 200
+        return finance.post(url, data, follow=True).content.decode()
+
+    def test_an_amendment_is_kept_with_its_reason(self, finance: Client, commit: Commit) -> None:
+        page = self.change(
+            finance, commit, "amend", value_change="50", effective_on=TODAY.isoformat(), reason="Upsell in Q3"
+        )
+        assert "The amount of Prepaid is changed" in page
+        assert "Upsell in Q3" in page
+        assert "+$50.00" in page
+
+    def test_an_expiry_moves_and_a_commit_can_be_cancelled(self, finance: Client, commit: Commit) -> None:
+        later = TODAY + timedelta(days=400)
+        assert "is moved" in self.change(
+            finance, commit, "extend", expires_on=later.isoformat(), reason="Goodwill of ours"
+        )
+        day = (TODAY + timedelta(days=30)).isoformat()
+        assert "is cancelled" in self.change(finance, commit, "cancel", on=day, reason="Contract ended early")
+        enter(staff_of(commit.account))
+        assert CommitChange.objects.count() == 2
+
+    def test_the_order_changes_with_the_meters(self, finance: Client, commit: Commit) -> None:
+        meter = make_meter(commit.organization)
+        page = self.change(finance, commit, "reorder", priority="5", only_meters=str(meter.pk), reason="Agreed")
+        assert f"Pays only for {meter.name}" in page
+        assert "priority 5" in page
+
+    def test_a_change_without_a_reason_is_refused(self, finance: Client, commit: Commit) -> None:
+        url = f"/accounts/{commit.account_id}/commits/{commit.pk}/cancel/"
+        assert finance.post(url, {"on": TODAY.isoformat(), "reason": ""}).status_code == 422
+
+    def test_what_has_not_expired_cannot_be_rolled_over(self, finance: Client, commit: Commit) -> None:
+        url = f"/accounts/{commit.account_id}/commits/{commit.pk}/roll-over/"
+        answer = finance.post(url, {"name": "Rest", "effective_on": TODAY.isoformat(), "reason": "Agreed"})
+        assert "nothing to roll over" in answer.content.decode()
+
+    def test_a_way_to_change_that_is_none_is_not_found(self, finance: Client, commit: Commit) -> None:
+        assert finance.get(f"/accounts/{commit.account_id}/commits/{commit.pk}/burn/").status_code == 404
+
+    def test_customers_see_reasons_but_no_names_of_staff_and_change_nothing(
+        self, finance: Client, commit: Commit
+    ) -> None:
+        self.change(finance, commit, "amend", value_change="50", effective_on=TODAY.isoformat(), reason="Upsell in Q3")
+        customer = signed_in(make_member(commit.account))
+        page = customer.get(f"/accounts/{commit.account_id}/commits/").content.decode()
+        assert "Upsell in Q3" in page
+        assert "New commit" not in page
+        assert customer.get(f"/accounts/{commit.account_id}/commits/new/").status_code == 403
+
+
+def test_the_internal_note_of_a_contract_never_reaches_the_customer(account: Account, finance: Client) -> None:
+    make_contract(account, note="ZZB-internal")
+    customer = signed_in(make_member(account))
+    assert "ZZB-internal" not in customer.get(f"/accounts/{account.pk}/commits/").content.decode()
+
+
+def test_two_contracts_cannot_cover_the_same_day(account: Account, finance: Client) -> None:
+    make_contract(account)
+    form = {"name": "Second", "starts_on": date(2026, 3, 1).isoformat(), "draw_policy": "priority"}
+    answer = finance.post(f"/accounts/{account.pk}/contracts/new/", form | {"overage_factor": "1"})
+    assert answer.status_code == 422
+    assert "Another contract covers a part of this term" in answer.content.decode()
