@@ -96,11 +96,11 @@ class Database:
         )
 
     def use_and_mark(self, day: date) -> None:
-        """One more unit of everything on a day, marked in the same transaction as a tick does."""
+        """More of everything on a day, so that money changes, marked in the same transaction as a tick does."""
         self.cursor.execute(
             """
             BEGIN;
-            UPDATE usage_day SET quantity = quantity + 1, events = events + 1 WHERE day = %s;
+            UPDATE usage_day SET quantity = quantity + 5000, events = events + 1 WHERE day = %s;
             INSERT INTO usage_touched_day (organization_id, account_id, day, received_at)
             SELECT organization_id, id, %s, now() FROM accounts_account WHERE key LIKE 'cust-%%'
             ON CONFLICT DO NOTHING;
@@ -229,7 +229,7 @@ class Probes:
 
     def _settled(self, cursor: Any, number: int) -> int:
         cursor.execute(
-            "SELECT coalesce(sum(events), 0) FROM account_day JOIN accounts_account AS account ON account_id = account.id"
+            "SELECT coalesce(sum(events), 0) FROM account_day JOIN accounts_account AS a ON account_id = a.id"
             " WHERE key = %s",
             [f"probe-{number}"],
         )

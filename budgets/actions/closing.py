@@ -8,13 +8,11 @@ from django.db import transaction
 
 from accounts.models import Account, Organization, User
 from budgets.actions.draw import draw_accounts
-from budgets.models import LedgerState
 from consumption_cs.lib.periods import day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer
 from usage.actions.periods import NotClosable, close_period
-from usage.calc.billing_periods import billing_span
-from usage.models import BillingPeriod, Settlement
-from usage.reports.periods import next_to_close
+from usage.models import BillingPeriod
+from usage.reports.periods import next_to_close, oldest_open_spans
 
 _REASON = "The billing period was closed: minimum spend counts on its last day"
 
@@ -58,17 +56,14 @@ def close_by_hand(viewer: Viewer, account: Account, starts_on: date, now: dateti
 
 
 def _may_be_due(organization_id: UUID, now: datetime, account_ids: Iterable[str], wait: timedelta) -> list[Account]:
-    """Return the accounts whose oldest open period may have ended long enough ago: settlement asks for all, often."""
-    own = {"organization_id": organization_id, "account__in": list(account_ids)}
-    closed = dict(Settlement.objects.filter(**own).values_list("account_id", "closed_until"))
-    opening = dict(LedgerState.objects.filter(**own).values_list("account_id", "opening_on"))
-    found = []
-    for account in Account.objects.filter(organization_id=organization_id, pk__in=list(opening)):
-        closed_until = closed.get(account.pk)
-        span = billing_span(closed_until or opening[account.pk], account.billing_day, closed_until)
-        if span.end + wait <= day_of(now, zone_of(account.timezone)):
-            found.append(account)
-    return found
+    """Return the accounts whose oldest open period ended long enough ago: settlement asks for all, often."""
+    accounts = {
+        one.pk: one for one in Account.objects.filter(organization_id=organization_id, pk__in=list(account_ids))
+    }
+    spans = oldest_open_spans(Viewer(organization_id), accounts.values())
+    return [
+        accounts[pk] for pk, span in spans.items() if span.end + wait <= day_of(now, zone_of(accounts[pk].timezone))
+    ]
 
 
 def _close_all_due(viewer: Viewer, account: Account, now: datetime, wait: timedelta) -> list[BillingPeriod]:

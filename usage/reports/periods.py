@@ -1,9 +1,12 @@
 """An account's billing periods: the closed ones, the one that is open, and which is to be closed next."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from uuid import UUID
 
+from django.db import connection
 from django.db.models import Min
 
 from accounts.models import Account
@@ -65,6 +68,30 @@ def next_to_close(viewer: Viewer, account: Account, now: datetime) -> Span | Non
     if first is None:
         return None
     return billing_span(first, account.billing_day, closed_until(viewer, account))
+
+
+_FIRST_OPEN_DAYS = """
+SELECT account.id, kept.closed_until, coalesce(kept.closed_until, least(
+    (SELECT min(used.day) FROM usage_day AS used
+        WHERE used.organization_id = account.organization_id AND used.account_id = account.id),
+    (SELECT min(late.day) FROM usage_adjustment AS late
+        WHERE late.organization_id = account.organization_id AND late.account_id = account.id)))
+FROM accounts_account AS account LEFT JOIN usage_settlement AS kept
+    ON kept.organization_id = account.organization_id AND kept.account_id = account.id
+WHERE account.organization_id = %s AND account.id = ANY(%s::uuid[])
+"""
+
+
+def oldest_open_spans(viewer: Viewer, accounts: Iterable[Account]) -> dict[UUID, Span]:
+    """Return `next_to_close` of many accounts, by id, in one query; those without any usage are left out."""
+    billing_days = {account.pk: account.billing_day for account in accounts}
+    with connection.cursor() as cursor:
+        cursor.execute(_FIRST_OPEN_DAYS, [viewer.organization_id, list(billing_days)])
+        return {
+            account: billing_span(first, billing_days[account], closed)
+            for account, closed, first in cursor.fetchall()
+            if first is not None
+        }
 
 
 def periods(viewer: Viewer, account: Account, now: datetime) -> list[Period]:
