@@ -15,7 +15,7 @@ from accounts.models import Account
 from consumption_cs.lib.tenancy import Viewer
 from usage.actions.rate import touch_days
 from usage.models import Meter, Price, RateCard, RateCardVersion
-from usage.reports.drafts import draft_problems, has_current_shadow
+from usage.reports.drafts import draft_problems, has_current_shadow, unchanged
 from usage.reports.rate_cards import taken_words
 
 
@@ -61,7 +61,8 @@ def add_prices(viewer: Viewer, new: Sequence[NewPrice]) -> int:
 def publish(viewer: Viewer, version: RateCardVersion, now: datetime) -> int:
     """Put a draft's prices into force; return how many days are rated again.
 
-    Raises CannotPublish when it has problems, or when its effect was not computed since it last changed.
+    Lines that only say again what holds already are left out, so that the history shows what changed. Raises
+    CannotPublish when the draft has problems, or when its effect was not computed since it last changed.
     """
     with transaction.atomic():
         draft = RateCardVersion.objects.select_for_update().get(pk=version.pk, organization_id=viewer.organization_id)
@@ -72,6 +73,7 @@ def publish(viewer: Viewer, version: RateCardVersion, now: datetime) -> int:
             raise CannotPublish(" ".join(problems))
         if not has_current_shadow(viewer, draft):
             raise CannotPublish("Compute the effect first: the draft, or the prices before it, changed since then.")
+        draft.prices.filter(pk__in=[line.pk for line in unchanged(viewer, draft)]).delete()
         draft.status = RateCardVersion.Status.PUBLISHED
         draft.published_at, draft.published_by_id = now, viewer.user_id
         draft.save(update_fields=["status", "published_at", "published_by"])

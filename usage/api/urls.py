@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from usage.api import events, imports, quotes, reads
+from usage.api import events, imports, quotes, rate_cards, reads
 
 app_name = "usage-api"
+_VERSION = "rate-cards/<uuid:card_id>/versions/<int:number>"
 urlpatterns = [
     path("events", events.events, name="events"),
     path("accounts", reads.AccountListView.as_view(), name="accounts"),
@@ -26,4 +27,10 @@ urlpatterns = [
     path("imports/<uuid:import_id>/close", imports.ImportCloseView.as_view(), name="import-close"),
     path("imports/<uuid:import_id>/revert", imports.ImportRevertView.as_view(), name="import-revert"),
     path("imports/<uuid:import_id>/undo", imports.ImportUndoView.as_view(), name="import-undo"),
+    path("rate-cards", rate_cards.RateCardListView.as_view(), name="rate-cards"),
+    path("rate-cards/<uuid:card_id>", rate_cards.RateCardView.as_view(), name="rate-card"),
+    path("rate-cards/<uuid:card_id>/versions", rate_cards.VersionListView.as_view(), name="rate-card-versions"),
+    path(f"{_VERSION}/shadow", rate_cards.ShadowView.as_view(), name="rate-card-shadow"),
+    path(f"{_VERSION}/publish", rate_cards.PublishView.as_view(), name="rate-card-publish"),
+    path(f"{_VERSION}/withdraw", rate_cards.WithdrawView.as_view(), name="rate-card-withdraw"),
 ]

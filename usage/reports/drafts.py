@@ -10,9 +10,11 @@ from django.db.models import Count, Max, Min, Q, QuerySet
 
 from accounts.models import Account
 from consumption_cs.lib.tenancy import Viewer
+from usage.calc.price_book import read_terms
 from usage.calc.price_check import faults
+from usage.calc.prices import PriceError
 from usage.models import BillingPeriod, Meter, Price, RateCardVersion, UsageDay
-from usage.reports.rate_cards import taken_words
+from usage.reports.rate_cards import prices_on, taken_words
 
 READY, RUNNING, FAILED = "ready", "running", "failed"
 
@@ -36,6 +38,8 @@ def draft_problems(viewer: Viewer, version: RateCardVersion) -> list[str]:
     problems = [
         f"{line.meter.name}: {fault.words}" for line in lines for fault in faults(line.terms, line.meter.dimensions)
     ]
+    if not problems and len(unchanged(viewer, version)) == len(lines):
+        problems.append("Nothing changes: every price is the one that holds already. Change at least one.")
     for other in same_day(viewer, version).select_related("meter", "version"):
         words = taken_words(other.meter, version.account, other.currency, other.effective_on)
         problems.append(
@@ -43,6 +47,20 @@ def draft_problems(viewer: Viewer, version: RateCardVersion) -> list[str]:
             " that version."
         )
     return problems
+
+
+def unchanged(viewer: Viewer, version: RateCardVersion) -> list[Price]:
+    """Return the lines of a draft that only say what the card says already: publishing leaves them out."""
+    current = prices_on(viewer, version.card, version.effective_on)
+    lines = version.prices.select_related("meter")
+    return [line for line in lines if line.meter_id in current and _is_same(line.terms, current[line.meter_id].terms)]
+
+
+def _is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    try:
+        return read_terms(one) == read_terms(other)
+    except PriceError:
+        return False
 
 
 def same_day(viewer: Viewer, version: RateCardVersion) -> QuerySet[Price]:
@@ -54,7 +72,8 @@ def same_day(viewer: Viewer, version: RateCardVersion) -> QuerySet[Price]:
         effective_on=version.effective_on,
         meter__in=version.prices.values("meter"),
     )
-    return rows.exclude(version=version).order_by("meter__name")
+    left_out = [line.meter_id for line in unchanged(viewer, version)]
+    return rows.exclude(version=version).exclude(meter__in=left_out).order_by("meter__name")
 
 
 def fingerprint(viewer: Viewer, version: RateCardVersion) -> str:
@@ -79,7 +98,8 @@ def rerated_by(viewer: Viewer, meter: Meter, account: Account | None, currency: 
 
 def rerated_by_version(viewer: Viewer, version: RateCardVersion) -> Rerated:
     """Return on which days, with use, the prices of a version apply."""
-    meters = [price.meter for price in version.prices.select_related("meter")]
+    left_out = {line.pk for line in unchanged(viewer, version)}
+    meters = [price.meter for price in version.prices.select_related("meter") if price.pk not in left_out]
     return _rerated(viewer, meters, version.account, version.card.currency, version.effective_on)
 
 

@@ -1,13 +1,13 @@
 """Rate cards as people read them: what each meter costs on a day, what comes next, and what each version changed."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from accounts.models import Account, Organization
 from consumption_cs.lib.periods import day_of, zone_of
@@ -44,6 +44,11 @@ class Change(NamedTuple):
     before: str
     after: PriceSaid
 
+    @property
+    def is_same(self) -> bool:
+        """Whether it only says again what holds already."""
+        return self.before == self.after.text
+
 
 @dataclass(slots=True)
 class VersionSaid:
@@ -51,6 +56,10 @@ class VersionSaid:
 
     version: RateCardVersion
     changes: list[Change] = field(default_factory=list)
+
+    @property
+    def changed(self) -> list[Change]:
+        return [change for change in self.changes if not change.is_same]
 
 
 class OwnCard(NamedTuple):
@@ -206,10 +215,14 @@ def prices_on(viewer: Viewer, card: RateCard, day: date) -> dict[UUID, Price]:
     return {meter: price for meter, price in found.items() if price}
 
 
-def latest_numbers(viewer: Viewer, shown: Iterable[RateCard]) -> Mapping[UUID, int]:
-    """Return the number of each card's newest version."""
-    rows = RateCardVersion.objects.visible_to(viewer).filter(card__in=shown).values_list("card")
-    return dict(rows.annotate(last=Max("number")))
+def prices_of_cards(viewer: Viewer, shown: Sequence[RateCard], day: date) -> dict[UUID, list[Price]]:
+    """Return each card's prices in force on `day`, by the name of the meter."""
+    found: dict[UUID, list[Price]] = {card.pk: [] for card in shown}
+    for (card_id, _), steps in _in_force(viewer, shown).items():
+        now, _following = _around(steps, day)
+        if now:
+            found[card_id].append(now)
+    return {pk: sorted(prices, key=lambda price: price.meter.name) for pk, prices in found.items()}
 
 
 def _effective(steps: Sequence[Price], day: date) -> tuple[Price | None, Price | None]:

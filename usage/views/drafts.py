@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.http import viewer_of
 from accounts.permissions import can, requires
 from consumption_cs.lib.display import counted
+from consumption_cs.lib.periods import add_months
 from consumption_cs.lib.tenancy import Viewer
 from usage.actions.publishing import CannotPublish, CannotWithdraw, publish, withdraw
 from usage.actions.rate_cards import (
@@ -54,8 +55,9 @@ def rate_card_draft(request: HttpRequest, card_id: UUID) -> HttpResponse:
     """Begin a draft of a card as a copy of its current prices."""
     viewer = viewer_of(request)
     card = card_in_url(viewer, card_id)
-    draft = start_draft(viewer, card, _today(viewer), with_current=True)
-    messages.success(request, f"Draft of version {draft.number}, with today’s prices in it. Nothing changes yet.")
+    next_month = add_months(_today(viewer), 1, 1)
+    draft = start_draft(viewer, card, next_month, with_current=True)
+    messages.success(request, f"Draft of version {draft.number}, with the prices that hold then. Nothing changes yet.")
     return redirect("usage:rate_card_version", draft.pk)
 
 
