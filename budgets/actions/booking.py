@@ -16,10 +16,11 @@ from consumption_cs.lib.ids import uuid7
 
 _ENTRIES = """
 INSERT INTO budgets_ledgerentry
-    (id, organization_id, account_id, commit_id, kind, day, meter_id, amount, why, reverses_id, reason)
-SELECT id, %s, account_id, commit_id, kind, day, meter_id, amount, why, reverses_id, reason
+    (id, organization_id, account_id, commit_id, kind, day, meter_id, amount, why, reverses_id, reason, actor_id)
+SELECT id, %s, account_id, commit_id, kind, day, meter_id, amount, why, reverses_id, reason, actor_id
 FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::date[], %s::uuid[], %s::numeric[], %s::text[],
-    %s::uuid[], %s::text[]) AS booked(id, account_id, commit_id, kind, day, meter_id, amount, why, reverses_id, reason)
+    %s::uuid[], %s::text[], %s::uuid[])
+    AS booked(id, account_id, commit_id, kind, day, meter_id, amount, why, reverses_id, reason, actor_id)
 """
 
 _STATES = """
@@ -61,6 +62,7 @@ class Change:
     why: str
     current: tuple[LiveEntry, ...]
     reason: str
+    actor: UUID | None = None  # None: settlement
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,11 @@ def _rows(change: Change) -> list[tuple[object, ...]]:
     key = change.key
     same = (change.account, key.commit, key.kind, key.day, key.meter)
     reason = change.reason or "Drawn again"
-    rows: list[tuple[object, ...]] = [(*same, -entry.amount, "", entry.id, reason) for entry in change.current]
+    rows: list[tuple[object, ...]] = [
+        (*same, -entry.amount, "", entry.id, reason, change.actor) for entry in change.current
+    ]
     if change.amount:
-        rows.append((*same, change.amount, change.why, None, change.reason))
+        rows.append((*same, change.amount, change.why, None, change.reason, change.actor))
     return rows
 
 

@@ -1,87 +1,45 @@
 """Commits are made, amended, extended, reordered, cancelled and rolled over; each change is kept with its reason."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import transaction
 
 from accounts.actions.audit import audit
 from accounts.models import Account, User
-from budgets.actions.redraw import first_open_day, hold_account, redraw
-from budgets.calc.commit_terms import (
-    Problem,
-    amount_problem,
-    day_problems,
-    frozen,
-    spelled,
-    unit_problem,
-    value_of,
+from budgets.actions.authors import told
+from budgets.actions.commit_checks import (
+    CommitError,
+    DrawOrder,
+    NewCommit,
+    Rollover,
+    check_day,
+    check_not_below_drawn,
+    check_order,
+    check_terms,
+    refuse,
 )
-from budgets.models import Commit, CommitChange, Contract
-from budgets.reports.drawn import drawn_of, expired_of
-from consumption_cs.lib.display import money_text
+from budgets.actions.redraw import first_open_day, hold_account, redraw
+from budgets.calc.commit_terms import amount_problem, day_problems, frozen, spelled, value_of
+from budgets.models import Commit, CommitChange
+from budgets.reports.drawn import expired_of
 from consumption_cs.lib.tenancy import Viewer
-from usage.models import Meter
 
-
-class CommitError(ValueError):
-    """A commit or a change of one that cannot be stored; `field` names the term, the message says what to do."""
-
-    def __init__(self, message: str, field: str = "") -> None:
-        super().__init__(message)
-        self.field = field
-
-
-@dataclass(frozen=True, slots=True)
-class NewCommit:
-    """A commit to make. `amount` in `unit` (a currency, or "credits"); `rate`: one unit in the account's currency.
-
-    `expires_on` is the first day on which it no longer counts (None: never). With `recurs_months` (1, 3, 6, 12) the
-    amount is given anew that often, from `effective_on` on. At its end (or each recurrence's) what is left, but at
-    least `rollover_least` and at most `rollover_most` of the account's currency, stays for `rollover_months` more.
-    """
-
-    contract: Contract
-    name: str
-    kind: str  # Commit.Kind
-    unit: str
-    amount: Decimal
-    effective_on: date
-    expires_on: date | None = None
-    rate: Decimal | None = None
-    priority: int = 1
-    recurs_months: int | None = None
-    rollover_least: Decimal = Decimal(0)
-    rollover_most: Decimal = Decimal(0)
-    rollover_months: int = 0
-    only_meters: tuple[UUID, ...] = ()
-    except_meters: tuple[UUID, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class DrawOrder:
-    """When a commit is drawn and for what; None leaves a term as it is."""
-
-    priority: int | None = None
-    only_meters: tuple[UUID, ...] | None = None
-    except_meters: tuple[UUID, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rollover:
-    """The rest of an expired commit goes into a new one on [effective_on, expires_on), within least and most."""
-
-    name: str
-    effective_on: date
-    expires_on: date | None
-    least: Decimal = Decimal(0)
-    most: Decimal | None = None
-    contract: Contract | None = None  # default: that of the expired commit
+__all__ = [
+    "CommitError",
+    "DrawOrder",
+    "NewCommit",
+    "Rollover",
+    "amend_commit",
+    "cancel_commit",
+    "create_commit",
+    "extend_commit",
+    "reorder_commit",
+    "roll_over_commit",
+]
 
 
 def create_commit(
@@ -90,8 +48,8 @@ def create_commit(
     """Store a commit and have the account drawn again from its first day. Raises CommitError; then nothing is."""
     with transaction.atomic():
         frozen_until = hold_account(viewer, account, now)
-        _check_terms(new, account.currency)
-        _refuse(day_problems(new.effective_on, new.expires_on, frozen_until))
+        check_terms(new, account.currency)
+        refuse(day_problems(new.effective_on, new.expires_on, frozen_until))
         return _store(viewer, account, new, now, actor)
 
 
@@ -106,12 +64,12 @@ def amend_commit(
         kept, frozen_until = _hold(viewer, commit, reason, now)
         currency = kept.account.currency
         if problem := amount_problem(value_change, currency, "value_change"):
-            _refuse([problem])
+            refuse([problem])
         if not value_change:
             raise CommitError("Give an amount other than zero, below zero to take some back.", "value_change")
-        _check_day(kept, effective_on, frozen_until)
+        check_day(kept, effective_on, frozen_until)
         if value_change < 0:
-            _check_not_below_drawn(kept, value_change, effective_on)
+            check_not_below_drawn(kept, value_change, effective_on)
         change = _changed(viewer, kept, CommitChange.Kind.AMENDED, effective_on, reason, value_change=value_change)
         _tell(viewer, kept, change, "commit.amended", now)
     return kept
@@ -124,7 +82,7 @@ def extend_commit(viewer: Viewer, commit: Commit, expires_on: date | None, reaso
         old = kept.expires_on
         if expires_on == old:
             raise CommitError("That is the day on which it expires already: give another one.", "expires_on")
-        _refuse(day_problems(kept.effective_on, expires_on, None))
+        refuse(day_problems(kept.effective_on, expires_on, None))
         days = [day for day in (old, expires_on) if day is not None]
         if frozen_until is not None and old is not None and old < frozen_until:
             raise CommitError(
@@ -133,7 +91,7 @@ def extend_commit(viewer: Viewer, commit: Commit, expires_on: date | None, reaso
                 "expires_on",
             )
         if frozen_until is not None and expires_on is not None and expires_on < frozen_until:
-            _refuse([frozen("expires_on", frozen_until)])
+            refuse([frozen("expires_on", frozen_until)])
         before = {"expires_on": old.isoformat() if old else ""}
         kept.expires_on = expires_on
         kept.save(update_fields=["expires_on"])
@@ -154,7 +112,7 @@ def reorder_commit(viewer: Viewer, commit: Commit, order: DrawOrder, reason: str
             setattr(kept, name, value if name == "priority" else list(value))
         if _texts(kept, names) == before:
             raise CommitError("This is how it is drawn already: change the priority or the meters.", "priority")
-        _check_order(viewer.organization_id, kept.priority, kept.only_meters, kept.except_meters)
+        check_order(viewer.organization_id, kept.priority, kept.only_meters, kept.except_meters)
         kept.save(update_fields=names)
         first = max(first_open_day(viewer, kept.account, kept.effective_on), kept.effective_on)
         change = _changed(
@@ -174,7 +132,7 @@ def cancel_commit(viewer: Viewer, commit: Commit, on: date, reason: str, now: da
     """End a commit at the start of the local day `on`: what is left falls to zero. Raises CommitError."""
     with transaction.atomic():
         kept, frozen_until = _hold(viewer, commit, reason, now)
-        _check_day(kept, on, frozen_until, "on")
+        check_day(kept, on, frozen_until, "on")
         kept.cancelled_on = on
         kept.save(update_fields=["cancelled_on"])
         after = {"cancelled_on": on.isoformat()}
@@ -197,7 +155,7 @@ def roll_over_commit(viewer: Viewer, commit: Commit, new: Rollover, reason: str,
         most = rest if new.most is None else new.most
         if not Decimal(0) <= new.least <= most:
             raise CommitError("The least that rolls over must be zero or more, and not above the most.", "least")
-        _refuse(day_problems(new.effective_on, new.expires_on, frozen_until))
+        refuse(day_problems(new.effective_on, new.expires_on, frozen_until))
         account: Account = commit.account
         terms = NewCommit(
             contract=new.contract or commit.contract,
@@ -211,7 +169,7 @@ def roll_over_commit(viewer: Viewer, commit: Commit, new: Rollover, reason: str,
             only_meters=tuple(commit.only_meters),
             except_meters=tuple(commit.except_meters),
         )
-        _check_terms(terms, account.currency)
+        check_terms(terms, account.currency)
         return _store(viewer, account, terms, now, None, rolled_from=commit, reason=reason)
 
 
@@ -226,7 +184,7 @@ def _store(
 ) -> Commit:
     if new.contract.account_id != account.pk:
         raise CommitError("The contract belongs to another account: choose one of this account.", "contract")
-    _check_order(viewer.organization_id, new.priority, new.only_meters, new.except_meters)
+    check_order(viewer.organization_id, new.priority, new.only_meters, new.except_meters)
     commit = Commit(
         organization_id=viewer.organization_id,
         account=account,
@@ -257,40 +215,6 @@ _COPIED = (
 _AUDITED = ("kind", "unit", "amount", "rate", "value", "priority", "effective_on", "expires_on", "recurs_months")
 
 
-def _check_terms(new: NewCommit, currency: str) -> None:
-    problems = [unit_problem(new.unit, new.rate, currency)]
-    if not problems[0]:
-        problems.append(amount_problem(new.amount, new.unit))
-        problems += [
-            amount_problem(getattr(new, name), currency, name) for name in ("rollover_least", "rollover_most")
-        ]
-    _refuse([problem for problem in problems if problem])
-    if new.amount < 0:
-        raise CommitError("A commit is zero or more: amend or cancel one to take something back.", "amount")
-    if problem := amount_problem(value_of(new.amount, new.rate, currency), currency):
-        _refuse([problem])
-    if not new.name.strip():
-        raise CommitError("Give the commit a name, such as Prepaid 2026: the ledger shows it.", "name")
-    if new.rollover_least > new.rollover_most:
-        raise CommitError("The least that rolls over cannot be above the most.", "rollover_least")
-    if new.rollover_months and not (new.expires_on or new.recurs_months):
-        raise CommitError("It never ends, so nothing rolls over: give a day on which it expires.", "expires_on")
-
-
-def _check_order(
-    organization_id: UUID, priority: int, only_meters: Iterable[UUID], except_meters: Iterable[UUID]
-) -> None:
-    if not 0 <= priority <= 32_000:
-        raise CommitError("The priority is a whole number from 0 to 32,000; the lower is drawn first.", "priority")
-    only, without = set(only_meters), set(except_meters)
-    if only and not only - without:
-        raise CommitError("It would pay for nothing: every meter that it is for is excepted.", "except_meters")
-    wanted = only | without
-    known = Meter.objects.filter(organization_id=organization_id, pk__in=wanted).count() if wanted else 0
-    if known != len(wanted):
-        raise CommitError("One of the meters is not known: choose from the list of meters.", "only_meters")
-
-
 def _hold(viewer: Viewer, commit: Commit, reason: str, now: datetime) -> tuple[Commit, date | None]:
     """Return the commit as it is now, held, and before which day it is frozen. Raises CommitError."""
     frozen_until = hold_account(viewer, commit.account, now)
@@ -300,25 +224,6 @@ def _hold(viewer: Viewer, commit: Commit, reason: str, now: datetime) -> tuple[C
     if kept.cancelled_on is not None:
         raise CommitError(f"It was cancelled as of {spelled(kept.cancelled_on)}: make a new commit instead.")
     return kept, frozen_until
-
-
-def _check_day(commit: Commit, day: date, frozen_until: date | None, field: str = "effective_on") -> None:
-    if day < commit.effective_on:
-        raise CommitError(f"It takes effect on {spelled(commit.effective_on)}: give that day or a later one.", field)
-    if commit.expires_on is not None and day >= commit.expires_on:
-        raise CommitError(f"It expires on {spelled(commit.expires_on)}: give an earlier day.", field)
-    if frozen_until is not None and day < frozen_until:
-        _refuse([frozen(field, frozen_until)])
-
-
-def _check_not_below_drawn(commit: Commit, value_change: Decimal, effective_on: date) -> None:
-    drawn, given = drawn_of(commit, effective_on)
-    if given + value_change >= drawn:
-        return
-    currency = commit.account.currency
-    least = money_text(max(given - drawn, Decimal(0)), currency)
-    words = f"{money_text(drawn, currency)} of it is drawn already: at most {least} can be taken back."
-    raise CommitError(words, "value_change")
 
 
 def _changed(
@@ -349,14 +254,6 @@ def _changed(
     return change
 
 
-_DONE = {
-    CommitChange.Kind.AMENDED: "was amended",
-    CommitChange.Kind.EXTENDED: "expires on another day",
-    CommitChange.Kind.REORDERED: "is drawn in another order",
-    CommitChange.Kind.CANCELLED: "was cancelled",
-}
-
-
 def _tell(viewer: Viewer, commit: Commit, change: CommitChange, action: str, now: datetime) -> None:
     """Write the audit event, and have the account drawn again with the reason on what changes."""
     details: dict[str, Any] = {
@@ -367,9 +264,7 @@ def _tell(viewer: Viewer, commit: Commit, change: CommitChange, action: str, now
         "reason": change.reason,
     }
     audit(viewer, action, commit, commit.name, details)
-    done = _DONE[CommitChange.Kind(change.kind)]
-    words = f"{commit.name} {done} by {change.actor_name}: {change.reason}"
-    redraw(viewer, commit.account, change.effective_on, words, now)
+    redraw(viewer, commit.account, change.effective_on, told(change, commit.name), now)
 
 
 def _texts(commit: Commit, names: Iterable[str]) -> dict[str, str]:
@@ -381,9 +276,3 @@ def _texts(commit: Commit, names: Iterable[str]) -> dict[str, str]:
         else:
             found[name] = "" if value is None else f"{value:f}" if isinstance(value, Decimal) else str(value)
     return found
-
-
-def _refuse(problems: Iterable[Problem]) -> None:
-    """Raise CommitError for the first problem, if there is one."""
-    for problem in problems:
-        raise CommitError(problem.words, problem.field)

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db.models import Min
 
 from accounts.models import Account
+from budgets.actions.authors import with_authors
 from budgets.actions.booking import Change, Standing, book
 from budgets.calc.drawn_days import Calendar, DayUse, DrawnDays, EntryKey, Terms, draw_days
 from budgets.calc.snapshots import Snapshot, as_json, from_json
@@ -59,7 +60,7 @@ def draw_accounts(organization_id: UUID, now: datetime, first_days: Mapping[str,
     nothing.
     """
     changes, standings = redrawn(organization_id, now, first_days, otherwise)
-    book(organization_id, now, changes, standings)
+    book(organization_id, now, with_authors(organization_id, changes), standings)
 
 
 def redrawn(

@@ -166,6 +166,10 @@ def test_an_amendment_counts_from_its_day_and_is_told(account: Account, calls: M
     change = CommitChange.objects.get()
     assert (change.value_change, change.reason, change.actor_name) == (D(50), "Upsell", str(member.user))
     assert AuditEvent.objects.filter(action="commit.amended").exists()
+    own = LedgerEntry.objects.get(kind="amended")
+    assert (own.reason, own.actor) == ("Upsell", member.user)
+    late = LedgerEntry.objects.get(kind="drawn", day=june(10))
+    assert (late.reason, late.actor) == (f"Prepaid was amended by {member.user}: Upsell", member.user)
 
 
 def test_an_amendment_below_what_is_drawn_is_refused(account: Account, viewer: Viewer, calls: Meter) -> None:
