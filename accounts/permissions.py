@@ -7,7 +7,7 @@ from typing import Any, Concatenate, ParamSpec, cast
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from accounts.models import Account, Role
@@ -194,11 +194,16 @@ def _account_in_url(viewer: Viewer, kwargs: dict[str, Any]) -> Account | None:
 
 
 class HasCapability(BasePermission):
-    """API views name `capability`, and `staff_only` as in `requires`; a key also needs the scope `read`."""
+    """API views name `capability`, and `staff_only` as in `requires`; a key also needs the scope `read`.
+
+    A view that is read by more than may change it names `write_capability` for its unsafe methods too.
+    """
 
     def has_permission(self, request: Request, view: object) -> bool:
         viewer: Viewer | None = getattr(request, "viewer", None) or getattr(request._request, "viewer", None)
         capability: str | None = getattr(view, "capability", None)
+        if request.method not in SAFE_METHODS:
+            capability = getattr(view, "write_capability", capability)
         if viewer is None or capability is None or (viewer.is_portal and getattr(view, "staff_only", False)):
             return False
         return can(viewer, capability)

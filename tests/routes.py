@@ -27,6 +27,10 @@ class Route:
         found: str | None = self._said("capability")
         return found
 
+    def capability_to(self, method: str) -> str | None:
+        """What the method needs: an API view may ask for more to write than to read."""
+        return (self._said("write_capability") if method != "get" else None) or self.capability
+
     @property
     def staff_only(self) -> bool:
         return bool(self._said("staff_only"))

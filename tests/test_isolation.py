@@ -61,7 +61,13 @@ def _actor(label: str, world: World) -> Actor:
 
 def _unknown(ids: dict[str, Any]) -> dict[str, Any]:
     """The same kinds of ids, naming nothing."""
-    return {name: uuid4() if isinstance(value, UUID) else f"ZZ{uuid4().hex[:12]}-1" for name, value in ids.items()}
+    return {name: _another(value) for name, value in ids.items()}
+
+
+def _another(value: Any) -> Any:
+    if isinstance(value, int):
+        return value  # the number of a thing whose own id is another
+    return uuid4() if isinstance(value, UUID) else f"ZZ{uuid4().hex[:12]}-1"
 
 
 def _said(response: HttpResponse, *asked: dict[str, Any]) -> tuple[int, str]:

@@ -21,7 +21,6 @@ from rest_framework.views import APIView
 from accounts.http import viewer_of
 from accounts.idempotency import idempotent
 from accounts.models import Account
-from accounts.permissions import require
 from consumption_cs.lib.money import MoneyError, checked_currency
 from consumption_cs.lib.periods import day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer
@@ -182,6 +181,7 @@ class RateCardListView(ListAPIView):
 
     schema = ReadSchema()
     capability = "price.view"
+    write_capability = "price.manage"
     serializer_class = RateCardSerializer
 
     def get_queryset(self) -> QuerySet[RateCard]:
@@ -198,7 +198,6 @@ class RateCardListView(ListAPIView):
     def post(self, request: Request) -> HttpResponseBase:
         """Open a card, of the organization or of an account."""
         viewer = viewer_of(request)
-        require(viewer, "price.manage")
         asked = NewCardSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         key = asked.validated_data.get("account")
@@ -233,6 +232,7 @@ class VersionListView(ListAPIView):
 
     schema = ReadSchema()
     capability = "price.view"
+    write_capability = "price.manage"
     staff_only = True
     serializer_class = VersionSerializer
 
@@ -247,7 +247,6 @@ class VersionListView(ListAPIView):
     def post(self, request: Request, card_id: UUID) -> HttpResponseBase:
         """Write a draft with its prices: all of them or none."""
         viewer = viewer_of(request)
-        require(viewer, "price.manage")
         card = card_of_id(viewer, card_id)
         asked = NewVersionSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
@@ -263,6 +262,7 @@ class ShadowView(APIView):
 
     schema = ReadSchema()
     capability = "price.view"
+    write_capability = "price.manage"
     staff_only = True
 
     @extend_schema(responses=EffectSerializer)
@@ -275,7 +275,6 @@ class ShadowView(APIView):
     def post(self, request: Request, card_id: UUID, number: int) -> Response:
         """Compute it in the background; GET says how far it is. A draft is published only with a current one."""
         viewer, now = viewer_of(request), timezone.now()
-        require(viewer, "price.manage")
         version = _version(viewer, card_id, number)
         if version.status != RateCardVersion.Status.DRAFT:
             raise Unprocessable("not_a_draft", f"Version {number} is {version.status}: only a draft is weighed.")
