@@ -22,7 +22,7 @@ COLUMNS = ("id", "source", "time", "account", "meter", "quantity", "workflow", "
 
 def csv_file(rows: Iterable[dict[str, Any]], columns: Iterable[str] = COLUMNS) -> bytes:
     out = io.StringIO(newline="")
-    writer = csv.DictWriter(out, list(columns), restval="")
+    writer = csv.DictWriter(out, list(columns), restval="", extrasaction="ignore")
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue().encode()
@@ -41,7 +41,7 @@ def parquet_file(columns: dict[str, Any], **options: Any) -> bytes:
     return out.getvalue()
 
 
-def row(number: int, at: datetime, account: str = "northwind", **fields: Any) -> dict[str, Any]:
+def row(number: int | str, at: datetime, account: str = "northwind", **fields: Any) -> dict[str, Any]:
     made = {"id": f"e{number}", "source": "/old", "time": at.isoformat().replace("+00:00", "Z")}
     return made | {"account": account, "meter": "api.call", "quantity": "2"} | fields
 
