@@ -94,6 +94,7 @@ def _before_rule(seen: Overview) -> list[Rule]:
 def _numbers(seen: Overview, ahead: list[Decimal | None]) -> Numbers:
     currency, month, before = seen.account.currency, seen.month, seen.month.before
     rows = []
+    is_adjusted = any(seen.days[day].adjusted for day in month.days if day in seen.days)
     for at, day in enumerate(month.days):
         is_past = day <= month.today
         same_day = before.first + timedelta(days=at)
@@ -105,7 +106,11 @@ def _numbers(seen: Overview, ahead: list[Decimal | None]) -> Numbers:
                 _money(_spend(seen, same_day), currency) if at < before.length and same_day in seen.days else NONE,
             ]
         )
-    return Numbers(["Day", "Spent", "Straight projection", f"Same day of {month_name(before)}"], rows)
+        if is_adjusted:
+            figures = seen.days.get(day)
+            rows[-1].append(_money(figures.adjusted, currency) if figures and figures.adjusted else NONE)
+    names = ["Day", "Spent", "Straight projection", f"Same day of {month_name(before)}"]
+    return Numbers([*names, "Adjustments in it"] if is_adjusted else names, rows)
 
 
 def _money(amount: Decimal | None, currency: str) -> str:

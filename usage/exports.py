@@ -9,6 +9,7 @@ from usage.reports.overview import Figures, Overview
 from usage.reports.workflows import WorkflowSeen
 
 _DAY = ("day", "currency", "spend", "events", "events_without_price", "finished_runs", "successes", "outcomes")
+_ADJUSTED = "adjustments_for_earlier_periods"
 _WORKFLOW = (
     "workflow", "stage", "currency", "spend", "events", "finished_runs", "successes", "outcomes", "outcome_unit",
     "cost_per_outcome", "same_days_last_month_spend", "data_through",
@@ -22,7 +23,7 @@ _EFFECT = (
 
 def daily_csv(seen: Overview) -> bytes:
     """Return the month by local day; a day without usage is a row of zeros, a spend without a price is empty."""
-    return write_rows(_DAY, _day_rows(seen))
+    return write_rows([*_DAY, _ADJUSTED], _day_rows(seen))
 
 
 def _day_rows(seen: Overview) -> Iterator[list[object]]:
@@ -31,11 +32,11 @@ def _day_rows(seen: Overview) -> Iterator[list[object]]:
             return
         row = seen.days.get(day)
         if row is None:
-            yield [day, seen.account.currency, 0, 0, 0, 0, 0, 0]
+            yield [day, seen.account.currency, 0, 0, 0, 0, 0, 0, 0]
         else:
             yield [
                 day, seen.account.currency, row.spend, row.events, row.unpriced, row.finished, row.successes,
-                row.outcomes.normalize() if row.outcomes else 0,
+                row.outcomes.normalize() if row.outcomes else 0, row.adjusted,
             ]  # fmt: skip
 
 

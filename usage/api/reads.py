@@ -44,7 +44,7 @@ from usage.reports.event_log import EventFilter, read_cursor, write_cursor
 from usage.reports.freshness import data_through
 from usage.reports.usage_sums import MOST_DAYS, UsageSums, usage_sums
 
-_AMOUNTS = ("spend", "outcomes", "quantity")
+_AMOUNTS = ("spend", "outcomes", "quantity", "adjustments", "minimums")
 
 
 class AccountListView(ListAPIView):

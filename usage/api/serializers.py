@@ -158,6 +158,13 @@ class UsageRowSerializer(_Sums):
     quantity = serializers.CharField(required=False)
 
 
+class UsageTotalSerializer(_Sums):
+    """Of all rows. By workflow, `adjustments` and `minimums` belong to none of them and are here alone."""
+
+    adjustments = serializers.CharField(help_text="The part of the spend that is of earlier, closed billing periods.")
+    minimums = serializers.CharField(help_text="The part of the spend that minimum spends added.")
+
+
 class UsageSerializer(serializers.Serializer):
     """What an account used. Rows without any use are left out."""
 
@@ -168,7 +175,7 @@ class UsageSerializer(serializers.Serializer):
     group_by = serializers.ChoiceField(GROUPINGS)
     data_through = serializers.DateTimeField(help_text="Events accepted before this moment are in the numbers.")
     results = UsageRowSerializer(many=True)
-    total = _Sums()
+    total = UsageTotalSerializer()
 
     def get_fields(self) -> dict[str, Any]:
         return {"from": serializers.DateField(), **super().get_fields()}

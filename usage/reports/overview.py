@@ -22,6 +22,8 @@ from usage.reports.freshness import Freshness, data_through
 SPARK_DAYS = 10
 TREND_DAYS = 56
 _SUMS = ("spend", "events", "finished", "successes", "outcomes")
+ADJUSTMENTS = "Adjustments for earlier periods"
+MINIMUMS = "Minimum spend"
 
 
 @dataclass(slots=True)
@@ -34,6 +36,7 @@ class Figures:
     finished: int = 0
     successes: int = 0
     outcomes: Decimal = Decimal(0)
+    adjusted: Decimal = Decimal(0)  # the part of `spend` that is of earlier, closed billing periods
 
     def add(self, row: dict[str, Any]) -> None:
         """Add one row of sums by name."""
@@ -41,6 +44,7 @@ class Figures:
         if spend is not None:
             self.spend = (self.spend or Decimal(0)) + spend
         self.unpriced += row.get("unpriced") or 0
+        self.adjusted += row.get("adjusted") or 0
         for name in _SUMS[1:]:
             setattr(self, name, getattr(self, name) + (row[name] or 0))
 
@@ -66,7 +70,7 @@ class Figures:
 
 @dataclass(slots=True)
 class WorkflowLine:
-    """One workflow's month. `id` is None for usage that names no workflow."""
+    """One workflow's month. `id` is None for usage that names no workflow, and for money that is not of any use."""
 
     id: UUID | None
     name: str
@@ -210,7 +214,7 @@ def overview(viewer: Viewer, account: Account, wanted: Wanted, now: datetime) ->
     month = period_of(wanted, today)
     week = Week.before(min(today, month.end))
     days = _days(viewer, account, month)
-    lines = _workflows(viewer, account, month, week)
+    lines = _workflows(viewer, account, month, week, days)
     with_cents = _round(lines, account.currency)
     sums = {name: Figures() for name in ("total", "compared", "before", "whole_before")}
     for day, row in days.items():
@@ -254,19 +258,23 @@ def _days(viewer: Viewer, account: Account, month: Month) -> dict[date, Figures]
         AccountDay.objects.visible_to(viewer)
         .filter(account=account, day__gte=first, day__lt=month.end)
         .order_by("day")
-        .values("day", "unpriced_events", *_SUMS)
+        .values("day", "unpriced_events", "adjustment", *_SUMS)
     )
     days = {}
     for row in rows:
         figures = Figures()
-        priced = row["unpriced_events"] < row["events"] or row["events"] == 0
-        figures.add({**row, "spend": row["spend"] if priced else None, "unpriced": row["unpriced_events"]})
+        priced = row["unpriced_events"] < row["events"] or row["events"] == 0 or row["spend"]
+        figures.add(row | {"spend": row["spend"] if priced else None} | _renamed(row))
         days[row["day"]] = figures
     return days
 
 
+def _renamed(row: dict[str, Any]) -> dict[str, Any]:
+    return {"unpriced": row["unpriced_events"], "adjusted": row["adjustment"]}
+
+
 def _as_row(figures: Figures) -> dict[str, Any]:
-    return {name: getattr(figures, name) for name in (*_SUMS, "unpriced")}
+    return {name: getattr(figures, name) for name in (*_SUMS, "unpriced", "adjusted")}
 
 
 def _without_gaps(days: dict[date, Figures], end: date) -> list[tuple[date, Decimal]]:
@@ -279,7 +287,9 @@ def _without_gaps(days: dict[date, Figures], end: date) -> list[tuple[date, Deci
     return [(day, (days[day].spend if day in days else None) or Decimal(0)) for day in every]
 
 
-def _workflows(viewer: Viewer, account: Account, month: Month, week: Week) -> list[WorkflowLine]:
+def _workflows(
+    viewer: Viewer, account: Account, month: Month, week: Week, totals: dict[date, Figures]
+) -> list[WorkflowLine]:
     lines: dict[UUID | None, WorkflowLine] = {
         workflow.pk: WorkflowLine(
             workflow.pk,
@@ -295,12 +305,29 @@ def _workflows(viewer: Viewer, account: Account, month: Month, week: Week) -> li
         if line is None:
             line = lines[row["workflow_id"]] = WorkflowLine(None, "Not assigned to a workflow", "", "outcome")
         _count(line, row, month, week)
-    used = [line for line in lines.values() if line.month.events or line.before.events or line.week_change]
+    found = [*lines.values(), *_beside_use(list(lines.values()), totals, month, week)]
+    used = [line for line in found if line.month.events or line.month.spend or line.before.events or line.week_change]
     largest = max((line.month.spend or Decimal(0) for line in used), default=Decimal(0))
     for line in used:
         line.spark = [line.days.get(day, Decimal(0)) for day in spark_days(month)]
         line.share = (line.month.spend or Decimal(0)) / largest if largest else Decimal(0)
     return sorted(used, key=lambda line: (-(line.month.spend or Decimal(0)), line.name))
+
+
+def _beside_use(
+    lines: list[WorkflowLine], totals: dict[date, Figures], month: Month, week: Week
+) -> Iterator[WorkflowLine]:
+    """Lines for the money that no workflow used, so that the table adds up: adjustments, and minimum spends."""
+    adjusted, minimum = (WorkflowLine(None, name, "", "outcome") for name in (ADJUSTMENTS, MINIMUMS))
+    for day, figures in totals.items():
+        if day < _first_read(month, week):
+            continue
+        used = sum((line.days.get(day, Decimal(0)) for line in lines), Decimal(0))
+        rest = (figures.spend or Decimal(0)) - figures.adjusted - used
+        for line, amount in ((adjusted, figures.adjusted), (minimum, rest)):
+            if amount:
+                _count(line, {"day": day, "sum_spend": amount} | {f"sum_{name}": 0 for name in _SUMS[1:]}, month, week)
+    yield from (line for line in (adjusted, minimum) if line.days)
 
 
 def _round(lines: list[WorkflowLine], currency: str) -> bool:
@@ -315,15 +342,18 @@ def _round(lines: list[WorkflowLine], currency: str) -> bool:
 
 
 def _by_workflow_and_day(viewer: Viewer, account: Account, month: Month, week: Week) -> Iterable[dict[str, Any]]:
-    first = min(month.before.first, week.starts - timedelta(days=7))
     return (
         UsageDay.objects.visible_to(viewer)
-        .filter(account=account, day__gte=first, day__lt=month.end)
+        .filter(account=account, day__gte=_first_read(month, week), day__lt=month.end)
         .values("workflow_id", "day")
         .annotate(**{f"sum_{name}": Sum(name) for name in _SUMS})
         .order_by()
         .values("workflow_id", "day", *(f"sum_{name}" for name in _SUMS))
     )
+
+
+def _first_read(month: Month, week: Week) -> date:
+    return min(month.before.first, week.starts - timedelta(days=7))
 
 
 def _count(line: WorkflowLine, row: dict[str, Any], month: Month, week: Week) -> None:
