@@ -3,6 +3,7 @@
 from collections import defaultdict
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import count
 from random import Random
 
 import pytest
@@ -247,6 +248,34 @@ def test_two_settlements_at_once_book_once() -> None:
         assert (rows.count(), sum(row.amount for row in rows)) == (10, D(-100))
         assert not LedgerEntry.objects.exclude(reverses=None).exists()
         assert LedgerState.objects.get().overage == D(40)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_commits_that_are_made_while_settlements_run_are_drawn() -> None:
+    with transaction.atomic():
+        account = make_account()
+        meter = make_meter(account.organization)
+        make_price(meter, "1")
+        make_contract(account)
+        for day in range(1, 15):
+            make_batch(account.organization, usage_sum(account, meter, NOW.replace(day=day), "10"))
+    roll_up(account.organization_id, NOW)
+    turns = count()
+
+    def work() -> None:
+        if next(turns) % 2:
+            settle(account.organization_id, NOW)
+            return
+        with act_as(staff_of(account)):
+            make_commit(account, "10", NOW)
+
+    in_threads(6, work)
+    settle(account.organization_id, NOW)
+    with act_as(staff_of(account)):
+        drawn = [row.amount for row in LedgerEntry.objects.filter(kind="drawn", reverses=None, reversed_by=None)]
+        assert sum(drawn) == D(-30)
+        assert set(CommitBalance.objects.values_list("settled", flat=True)) == {D(0)}
+        assert LedgerState.objects.get().overage == D(110)
 
 
 @pytest.mark.django_db
