@@ -16,7 +16,7 @@ from accounts.models import Account
 from consumption_cs.lib.periods import add_months, day_start, zone_of
 from usage.actions import upserts
 from usage.actions.corrections import GROUP, group_text
-from usage.calc.merging import Sighting, Sum, day_key, hash_of, hour_key, merge
+from usage.calc.merging import Sum, day_key, hash_of, hour_key, merge
 from usage.calc.sums import QUARTER, place_of
 from usage.models import Meter, UsageDay
 
@@ -28,25 +28,24 @@ _STANDING = f"""
 WITH waiting AS MATERIALIZED (
     SELECT id FROM usage_ingestbatch
     WHERE organization_id = %(organization)s AND rolled_at IS NULL AND failures < 3 AND id <> ALL(%(merging)s)
-), corrected AS MATERIALIZED (
-    SELECT original_key, reversal_key FROM usage_correction AS one
-    WHERE one.organization_id = %(organization)s AND one.account_id = %(account)s
+), corrections AS MATERIALIZED (
+    SELECT original_key, reversal_key FROM usage_correction
+    WHERE organization_id = %(organization)s AND account_id = %(account)s
         AND original_at >= %(start)s AND original_at < %(end)s
-        AND EXISTS (SELECT FROM usage_event AS reversal
-            WHERE reversal.organization_id = one.organization_id AND reversal.account_id = one.account_id
-                AND reversal.occurred_at = one.original_at AND reversal.key = one.reversal_key
-                AND reversal.batch_id NOT IN (SELECT id FROM waiting))
-), standing AS (
-    SELECT event.*, floor(extract(epoch FROM occurred_at) / {QUARTER})::bigint AS quarter, {GROUP} AS grouped
+), merged AS MATERIALIZED (
+    SELECT event.key, occurred_at, workflow_id, quantity, value, {GROUP} AS grouped,
+        floor(extract(epoch FROM occurred_at) / {QUARTER})::bigint AS quarter, reversal_key IS NOT NULL AS is_reversal
     FROM usage_event AS event
     JOIN usage_meter AS meter ON meter.organization_id = event.organization_id AND meter.id = event.meter_id
+    LEFT JOIN corrections ON reversal_key = event.key
     WHERE event.organization_id = %(organization)s AND event.account_id = %(account)s
         AND occurred_at >= %(start)s AND occurred_at < %(end)s AND meter_id = %(meter)s AND counted
-        AND batch_id NOT IN (SELECT id FROM waiting)
-        AND event.key NOT IN (SELECT original_key FROM corrected)
-        AND event.key NOT IN (SELECT reversal_key FROM usage_correction AS one
-            WHERE one.organization_id = %(organization)s AND one.account_id = %(account)s
-                AND original_at >= %(start)s AND original_at < %(end)s)
+        AND NOT EXISTS (SELECT FROM waiting WHERE waiting.id = batch_id)
+), taken_back AS MATERIALIZED (
+    SELECT original_key AS key FROM corrections JOIN merged ON key = reversal_key WHERE is_reversal
+), standing AS (
+    SELECT * FROM merged
+    WHERE NOT is_reversal AND NOT EXISTS (SELECT FROM taken_back WHERE taken_back.key = merged.key)
 )
 """  # noqa: S608 - a number and an expression of this project
 _SELECT = {
@@ -55,9 +54,13 @@ _SELECT = {
     Meter.Aggregation.LATEST: "SELECT quarter, workflow_id::text, grouped,"
     " (array_agg(quantity ORDER BY occurred_at DESC, quantity DESC))[1], max(occurred_at), NULL"
     " FROM standing GROUP BY 1, 2, 3",
-    # A value counts where it occurred first.
-    Meter.Aggregation.UNIQUE: "SELECT DISTINCT ON (value) quarter, workflow_id::text, grouped, 1, occurred_at, value"
-    " FROM standing ORDER BY value, occurred_at, key",
+    # A value counts where it occurred first. Then the values of which no event stands any more.
+    Meter.Aggregation.UNIQUE: ", first AS ("
+    "SELECT DISTINCT ON (value) quarter, workflow_id, grouped, occurred_at FROM standing"
+    " ORDER BY value, occurred_at, key)"
+    " SELECT quarter, workflow_id::text, grouped, count(*), max(occurred_at), NULL FROM first GROUP BY 1, 2, 3"
+    " UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, value FROM (SELECT value FROM merged JOIN taken_back USING (key)"
+    " EXCEPT SELECT value FROM standing) AS released",
 }
 _CLEAR = """
 UPDATE {table} SET quantity = 0{clear} WHERE organization_id = %(organization)s AND account_id = %(account)s
@@ -67,7 +70,7 @@ UPDATE {table} SET quantity = 0{clear} WHERE organization_id = %(organization)s 
 _CLEAR_LATEST = ", last_event_at = %(nothing_at)s"
 _FORGET_VALUES = """
 DELETE FROM usage_unique_value WHERE organization_id = %s AND account_id = %s AND meter_id = %s AND month = %s
-    AND NOT value_hash = ANY(%s::uuid[])
+    AND value_hash = ANY(%s::uuid[])
 """
 
 
@@ -129,10 +132,10 @@ class Recount:
         """Write the quantities as the events that stand have them."""
         for target in self.targets:
             rows = self._read(target)
-            hours = merge((self._sum(target, *row) for *row, _ in rows), hour_key, self.greatest)
+            counted = [self._sum(target, *row) for *row, released in rows if released is None]
+            hours = merge(counted, hour_key, self.greatest)
             self._clear(target)
-            if self.kinds[target.meter] == Meter.Aggregation.UNIQUE:
-                self._keep_values(target, [value for *_, value in rows])
+            self._release(target, [released for *_, released in rows if released is not None])
             recent = [hour for hour in hours if hour.hour >= window_start]
             upserts.set_hours(self.organization_id, recent)
             upserts.set_days(self.organization_id, merge(hours, day_key, self.greatest))
@@ -166,8 +169,13 @@ class Recount:
 
     def _read(self, target: Target) -> list[tuple[Any, ...]]:
         with connection.cursor() as cursor:
+            # Where statistics are missing or old, the planner would join all events of the month in loops. A month
+            # may have millions of them; giving up would hold up the organization's other events for ever.
+            cursor.execute("SET LOCAL enable_nestloop = off; SET LOCAL statement_timeout = 0")
             cursor.execute(_STANDING + _SELECT[Meter.Aggregation(self.kinds[target.meter])], self._span(target))
-            return cursor.fetchall()
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+            cursor.execute("SET LOCAL enable_nestloop TO DEFAULT; SET LOCAL statement_timeout TO DEFAULT")
+            return rows
 
     def _sum(
         self, target: Target, quarter: int, workflow: str | None, group: str | None, quantity: Decimal, last: datetime
@@ -200,12 +208,9 @@ class Recount:
                     span |= {"start": target.day, "end": self._end(target)}
                 cursor.execute(_CLEAR.format(table=table, start=start, clear=_CLEAR_LATEST if latest else ""), span)
 
-    def _keep_values(self, target: Target, values: Iterable[str]) -> None:
-        """Let go of the values that no event has any more."""
-        hashes = [hash_of(value) for value in values]
-        with connection.cursor() as cursor:
-            cursor.execute(_FORGET_VALUES, [self.organization_id, *target, hashes])
-        month = target.day.isoformat()
-        upserts.insert_new_values(
-            self.organization_id, [Sighting(target.account, target.meter, month, one) for one in hashes]
-        )
+    def _release(self, target: Target, values: list[str]) -> None:
+        """Let go of values that no event has any more, so that they count again when they come again."""
+        if values:
+            with connection.cursor() as cursor:
+                hashes = [hash_of(value) for value in values]
+                cursor.execute(_FORGET_VALUES, [self.organization_id, *target, hashes])

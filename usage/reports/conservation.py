@@ -15,23 +15,24 @@ DAYS_COMPARED_BY_HOUR = timedelta(days=58)
 # statement sees one snapshot, so it may run while events come in. A reversal counts against its original. Max and
 # latest meters with dimensions are compared by their number of events only: an event does not keep its group.
 _ACCEPTED_AND_DAYS = """
-WITH events AS (
+WITH corrections AS MATERIALIZED (
+    SELECT original_key, reversal_key FROM usage_correction WHERE organization_id = %(organization)s
+), events AS (
     SELECT event.key, event.account_id, event.meter_id, meter.aggregation, meter.dimensions = '{}' AS is_whole,
         coalesce(workflow_id::text, '') AS workflow, quantity, value, occurred_at,
-        (occurred_at AT TIME ZONE account.timezone)::date AS day, correction.reversal_key IS NOT NULL AS is_reversal
+        (occurred_at AT TIME ZONE account.timezone)::date AS day,
+        reversal_key IS NOT NULL AS is_reversal
     FROM usage_event AS event
     JOIN usage_meter AS meter ON meter.organization_id = event.organization_id AND meter.id = event.meter_id
     JOIN accounts_account AS account
         ON account.organization_id = event.organization_id AND account.id = event.account_id
-    LEFT JOIN usage_correction AS correction
-        ON correction.organization_id = event.organization_id AND correction.reversal_key = event.key
+    LEFT JOIN corrections ON reversal_key = event.key
     WHERE event.organization_id = %(organization)s AND counted AND NOT EXISTS (
         SELECT FROM usage_ingestbatch AS batch
         WHERE batch.organization_id = %(organization)s AND batch.id = event.batch_id
             AND batch.rolled_at IS NULL AND batch.failures < 3)
-), taken_back AS (
-    SELECT original_key AS key FROM usage_correction JOIN events ON key = reversal_key
-    WHERE organization_id = %(organization)s
+), taken_back AS MATERIALIZED (
+    SELECT original_key AS key FROM corrections JOIN events ON key = reversal_key WHERE is_reversal
 ), standing AS (
     SELECT * FROM events
     WHERE NOT is_reversal AND NOT EXISTS (SELECT FROM taken_back WHERE taken_back.key = events.key)
@@ -90,11 +91,19 @@ ORDER BY account_id, meter_id
 """
 
 _DAYS_AND_TOTALS = """
-WITH days AS (
+WITH lines AS (
+    SELECT organization_id, account_id, day, events, spend FROM usage_day WHERE organization_id = %(organization)s
+    UNION ALL
+    -- What a minimum spend added without any use that day.
+    SELECT organization_id, account_id, day, 0, amount FROM usage_rated_day AS rated
+    WHERE organization_id = %(organization)s AND rated.events = 0 AND NOT EXISTS (
+        SELECT FROM usage_day AS used WHERE used.organization_id = rated.organization_id
+            AND used.account_id = rated.account_id AND used.day = rated.day AND used.meter_id = rated.meter_id)
+), days AS (
     SELECT account_id, sum(events) AS events, coalesce(sum(spend), 0) AS spend
-    FROM usage_day WHERE organization_id = %(organization)s AND NOT EXISTS (
-        SELECT FROM usage_touched_day AS mark WHERE mark.organization_id = usage_day.organization_id
-            AND mark.account_id = usage_day.account_id AND mark.day = usage_day.day)
+    FROM lines WHERE NOT EXISTS (
+        SELECT FROM usage_touched_day AS mark WHERE mark.organization_id = lines.organization_id
+            AND mark.account_id = lines.account_id AND mark.day = lines.day)
     GROUP BY 1
 ), totals AS (
     SELECT account_id, sum(events) AS events, sum(spend - adjustment) AS spend
@@ -144,7 +153,10 @@ def differences(viewer: Viewer, now: datetime) -> list[Difference]:
     since = (now - DAYS_COMPARED_BY_HOUR).date()
     found = []
     with connection.cursor() as cursor:
+        # Where statistics are missing or old, the planner would join all events in loops.
+        cursor.execute("SET LOCAL enable_nestloop = off")
         for step, statement in _STEPS.items():
             cursor.execute(statement, {"organization": viewer.organization_id, "since": since})
             found += [Difference(step, *row) for row in cursor.fetchall()]
+        cursor.execute("SET LOCAL enable_nestloop TO DEFAULT")
     return found
