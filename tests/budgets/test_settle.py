@@ -39,23 +39,23 @@ FIRST_HOUR = datetime(2026, 2, 20, tzinfo=UTC)  # the clocks change on 8 March
 HOURS = 40 * 24
 NOW = datetime(2026, 4, 15, 12, tzinfo=UTC)
 FROM = date(2026, 3, 10)  # of the second price
-GRADUATED = {
+GRADUATED: dict[str, Any] = {
     "model": "graduated",
     "params": {"tiers": [{"up_to": "10", "unit": "0.333"}, {"up_to": None, "unit": "0.017", "flat": "1"}]},
 }
-MATRIX = {
+MATRIX: dict[str, Any] = {
     "matrix": {
         "dimensions": ["region"],
         "cells": [{"values": ["eu"], "terms": GRADUATED | {"max_spend": "9"}}],
         "otherwise": {"model": "package", "params": {"size": "7", "price": "0.5"}},
     }
 }
-TERMS = [
+TERMS: list[dict[str, Any]] = [
     GRADUATED,
     {"model": "unit", "params": {"unit": "0.0049"}, "min_spend": "3", "percent_discount": "10"},
     MATRIX,
 ]
-NEW_TERMS = [
+NEW_TERMS: list[dict[str, Any]] = [
     {"model": "volume", "params": {"tiers": [{"up_to": "20", "unit": "0.2"}, {"up_to": None, "unit": "0.1"}]}},
     {"model": "unit", "params": {"unit": "0.0123"}, "free_units": "5", "max_spend": "2"},
     GRADUATED,

@@ -26,6 +26,7 @@ from tests.factories import (
 )
 from usage.actions.periods import close_period
 from usage.actions.roll_up import roll_up
+from usage.reports.conservation import differences
 from usage.reports.overview import ADJUSTMENTS, MINIMUMS, overview
 from usage.reports.usage_sums import usage_sums
 
@@ -94,3 +95,8 @@ def test_the_api_names_what_is_of_no_workflow(account: Account, client: Client) 
     assert (total["spend"], total["adjustments"], total["minimums"]) == ("75", "5", "40")
     used = sum(Decimal(row["spend"]) for row in answer["results"])
     assert used + Decimal(total["adjustments"]) + Decimal(total["minimums"]) == Decimal(total["spend"])
+
+
+def test_nothing_is_missing_between_days_and_totals(account: Account) -> None:
+    found = differences(staff_of(account), NOW)
+    assert [one for one in found if one.step == "rated and totalled"] == []
