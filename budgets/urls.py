@@ -2,7 +2,20 @@
 
 from django.urls import URLPattern, path
 
-from budgets.views import commits, costs, finance, invoices, ledger, margin, periods, rated, reconciliation, statements
+from budgets.views import (
+    burndown,
+    commits,
+    costs,
+    finance,
+    invoices,
+    ledger,
+    margin,
+    periods,
+    planner,
+    rated,
+    reconciliation,
+    statements,
+)
 
 app_name = "budgets"
 urlpatterns: list[URLPattern] = [
@@ -46,4 +59,13 @@ urlpatterns: list[URLPattern] = [
     ),
     path("accounts/<uuid:account_id>/contracts/new/", commits.contract_new, name="contract_new"),
     path("accounts/<uuid:account_id>/contracts/<uuid:contract_id>/", commits.contract_edit, name="contract_edit"),
+    path("accounts/<uuid:account_id>/burndown/", burndown.account_burndown, name="burndown"),
+    path("accounts/<uuid:account_id>/burndown/burndown.csv", burndown.account_burndown_csv, name="burndown_csv"),
+    path("accounts/<uuid:account_id>/burndown/planner/", planner.planner, name="planner"),
+    path(
+        "accounts/<uuid:account_id>/burndown/planner/<uuid:scenario_id>/<slug:change>/",
+        planner.scenario_change,
+        name="scenario_change",
+    ),
+    path("accounts/<uuid:account_id>/burndown/right-sizing/", planner.sizing, name="right_sizing"),
 ]

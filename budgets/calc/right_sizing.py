@@ -51,7 +51,7 @@ def sizes(
         raise ValueError("The step between two sizes must be above zero.")
     table = sorted(discounts, key=lambda one: one.least)
     top = float(np.ceil(usage.max() / step) * step) if usage.size else 0.0
-    candidates = {0.0, *np.arange(0.0, top + step, step), *(one.least for one in table)}
+    candidates = {0.0, *map(float, np.arange(0.0, top + step, step)), *(one.least for one in table)}
     return [_size(usage, commit, table, overage_factor, rollover) for commit in sorted(candidates)]
 
 

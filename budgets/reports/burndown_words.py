@@ -79,26 +79,39 @@ def before_text(day: date, term_ends_on: date) -> str:
 
 def lead(seen: Burndown) -> str:
     """How sure it is, what covering the rest would take, and by when to decide."""
-    run, today, parts = seen.run, seen.today, []
+    run = seen.run
     if run is None or run.basis == ForecastRun.Basis.NONE:
         return "The forecast starts with the first closed day that has spend."
+    parts = []
     if run.basis == ForecastRun.Basis.NAIVE:
         parts.append("A plain average of the few days known: a forecast needs 14 days.")
     if run.remaining is None:
-        if run.period_p50 is not None:
-            parts.append(_period_text(run))
-        return " ".join(parts)
-    if run.exhaust_p10 and run.basis == ForecastRun.Basis.MODEL:
-        parts.append(f"8 in 10 outcomes fall in {range_text(run, today)}.")
+        parts.append(_period_text(run) if run.period_p50 is not None else "")
+    else:
+        parts += [_range(seen, run), _money_ahead(run), _decision(seen)]
+    return " ".join(part for part in parts if part)
+
+
+def _range(seen: Burndown, run: ForecastRun) -> str:
+    if run.exhaust_p10 is None or run.basis != ForecastRun.Basis.MODEL:
+        return ""
+    return f"8 in 10 outcomes fall in {range_text(run, seen.today)}."
+
+
+def _money_ahead(run: ForecastRun) -> str:
     if run.overage_mean and run.p_exhausted and run.p_exhausted >= EVEN:
-        parts.append(f"Covering the rest of the term would take about {whole(run.overage_mean, run.currency)}.")
-    elif run.unused_mean:
-        parts.append(f"About {whole(run.unused_mean, run.currency)} would be left unused at its end.")
-    if seen.decide_by and seen.decide_by > today:
-        parts.append(f"Nothing has to be approved before {short_day(seen.decide_by, today)}.")
-    elif seen.decide_by:
-        parts.append("A top-up should be in approval now.")
-    return " ".join(parts)
+        return f"Covering the rest of the term would take about {whole(run.overage_mean, run.currency)}."
+    if run.unused_mean:
+        return f"About {whole(run.unused_mean, run.currency)} would be left unused at its end."
+    return ""
+
+
+def _decision(seen: Burndown) -> str:
+    if seen.decide_by is None:
+        return ""
+    if seen.decide_by > seen.today:
+        return f"Nothing has to be approved before {short_day(seen.decide_by, seen.today)}."
+    return "A top-up should be in approval now."
 
 
 def _period_text(run: ForecastRun) -> str:
