@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from budgets.calc.burndown import burn_down
 from budgets.calc.grants import ZERO, Grant
-from budgets.calc.snapshots import Burndown, Reset, Snapshot, UsageItem
+from budgets.calc.snapshots import Burndown, Movement, Reset, Snapshot, UsageItem
 from consumption_cs.lib.money import exactly
 from consumption_cs.lib.periods import DAY, Period, as_utc, billing_months, day_of, day_start
 
@@ -168,7 +168,11 @@ def _entries(runs: Iterable[tuple[date, Burndown]], use: Iterable[DayUse], zone:
     for begin, run in runs:
         for movement in run.movements:
             day = max(day_of(movement.at, zone), begin)
-            amounts[EntryKey(commit_of(movement.grant_id), movement.kind, day, None)] += movement.amount
+            key = EntryKey(commit_of(movement.grant_id), movement.kind, day, None)
+            amounts[key] += movement.amount
+            why = _why(movement)
+            if why and why not in reasons[key]:
+                reasons[key].append(why)
         for draw in run.draws:
             if draw.at not in days:
                 days[draw.at] = max(day_of(draw.at, zone), begin)
@@ -180,6 +184,14 @@ def _entries(runs: Iterable[tuple[date, Burndown]], use: Iterable[DayUse], zone:
                 reasons[key].append(draw.why)
     amounts.update(overage)
     return {key: Booking(amount, "; ".join(reasons[key])) for key, amount in amounts.items() if amount}
+
+
+def _why(movement: Movement) -> str:
+    if movement.kind == "expired":
+        return "not used in time"
+    if movement.kind == "rolled_over":
+        return "more than rolls over" if movement.amount < 0 else "raised to the least that rolls over"
+    return ""
 
 
 def commit_of(grant_id: str) -> str:

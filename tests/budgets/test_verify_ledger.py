@@ -14,11 +14,12 @@ from budgets.actions.settle import settle
 from budgets.actions.verify import verify_ledger
 from budgets.models import CommitBalance, LedgerCheck, LedgerEntry
 from budgets.reports.verification import badge
-from consumption_cs.lib.tenancy import enter
+from consumption_cs.lib.tenancy import Viewer, enter
 from tests.budgets.ledger_factories import D, make_commit
 from tests.factories import NOW, make_account, make_batch, make_meter, make_price, staff_of, usage_sum
 from usage.actions.roll_up import roll_up
 from usage.models import AccountDay, Meter, RatedDay, UsageDay
+from usage.reports.conservation import Difference, differences
 
 pytestmark = pytest.mark.django_db
 
@@ -86,6 +87,24 @@ def test_closed_periods_and_their_adjustments_agree(
     found = check(account, tomorrow)
     assert (found.difference, found.is_exact) == ("", True)
     assert found.figures["money"]["USD"]["adjusted"] == "2.500000"
+
+
+def test_a_minimum_spend_on_a_day_without_use_is_no_difference(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rated on the period's last day, and shared out to no row of usage."""
+
+    def without_events(viewer: Viewer, now: datetime) -> list[Difference]:
+        return [row for row in differences(viewer, now) if row.step != "accepted and rolled up by day"]
+
+    monkeypatch.setattr("budgets.actions.verify.differences", without_events)
+    pages = make_meter(account.organization, "page", name="Pages")
+    make_price(pages, terms={"model": "unit", "params": {"unit": "0.5"}, "min_spend": "20"})
+    make_commit(account, "15", effective_on=date(2026, 5, 1))
+    use(account, pages, date(2026, 5, 3), "12")
+    found = check(account)
+    assert (found.difference, found.is_exact) == ("", True)
+    assert found.figures["money"]["USD"] == {"drawn": "15.000000", "overage": "5.000000", "rated": "20.000000"}
 
 
 def test_events_that_are_missing_are_named(account: Account, calls: Meter) -> None:
