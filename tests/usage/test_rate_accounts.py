@@ -2,34 +2,39 @@
 
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from accounts.models import Account
 from budgets.actions.settle import settle
-from consumption_cs.lib.tenancy import enter
+from consumption_cs.lib.tenancy import enter, leave
 from tests.factories import (
     NOW,
     make_account,
     make_batch,
     make_meter,
     make_organization,
+    make_partition,
     make_price,
     make_workflow,
     staff_of,
     usage_sum,
 )
+from usage.actions.accept import Sender, accept_events
+from usage.actions.directory import forget_directories
 from usage.actions.periods import NotClosable, close_period
 from usage.actions.rate import touch_days
 from usage.actions.roll_up import roll_up
+from usage.calc.cloudevents import Window
+from usage.calc.parsing import parse_items
 from usage.models import AccountDay, Adjustment, BillingPeriod, Meter, Price, RatedDay, Settlement, UsageDay
 from usage.reports.periods import State, next_to_close, open_period, periods
 
 pytestmark = pytest.mark.django_db
 TODAY = NOW.date()
 JUNE = date(2026, 6, 1)
-GRADUATED = {
+GRADUATED: dict[str, Any] = {
     "model": "graduated",
     "params": {"tiers": [{"up_to": "100", "unit": "0.10"}, {"up_to": None, "unit": "0.05"}]},
 }
@@ -295,3 +300,52 @@ def test_recomputing_unchanged_data_touches_no_row() -> None:
     settle(account.organization_id, NOW + timedelta(minutes=1))
     enter(staff_of(account))
     assert versions() == before
+
+
+class TestSingleEvents:
+    """Prices that need the events themselves: the first ones free, a fee, a least or most for each."""
+
+    PER_EVENT: ClassVar[dict[str, Any]] = {
+        "model": "percentage_per_event",
+        "params": {"percent": "10", "fixed_per_event": "0.1", "min_per_event": "1", "max_per_event": "5"},
+    }
+    FREE_EVENTS: ClassVar[dict[str, Any]] = {
+        "model": "percentage",
+        "params": {"percent": "10", "fixed_per_event": "1", "free_events": "2"},
+    }
+
+    def send(self, account: Account, *events: tuple[str, date, str]) -> None:
+        """Accept events (id, local day, quantity), and settle them."""
+        forget_directories()
+        items = [
+            {
+                "specversion": "1.0",
+                "id": name,
+                "source": "app",
+                "type": "api.call",
+                "subject": account.key,
+                "time": f"{day.isoformat()}T09:{len(name):02}:00Z",
+                "data": {"quantity": quantity},
+            }
+            for name, day, quantity in events
+        ]
+        make_partition(datetime(2026, 6, 1, tzinfo=timezone.utc))
+        leave()
+        accept_events(Sender(account.organization_id), parse_items(items, Window.around(NOW)), NOW)
+        roll_up(account.organization_id, NOW)
+        settle(account.organization_id, NOW)
+        enter(staff_of(account))
+
+    def test_each_event_is_priced_by_itself(self) -> None:
+        account, _ = priced(self.PER_EVENT)
+        self.send(account, ("a", date(2026, 6, 13), "1"), ("b", date(2026, 6, 13), "20"))
+        self.send(account, ("c", date(2026, 6, 14), "1000"))
+        assert amounts() == [Decimal("3.1"), 5]
+
+    @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+    def test_the_first_events_of_the_period_are_free_whenever_they_come(self, order: tuple[int, ...]) -> None:
+        account, _ = priced(self.FREE_EVENTS)
+        events = [("a", date(2026, 6, 12), "10"), ("bb", date(2026, 6, 13), "20"), ("ccc", date(2026, 6, 14), "30")]
+        for number in order:
+            self.send(account, events[number])
+        assert amounts() == [0, 0, 4]
