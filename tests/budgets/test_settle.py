@@ -15,7 +15,7 @@ from accounts.models import Account, Organization
 from budgets.actions.settle import settle
 from budgets.models import CommitBalance, LedgerEntry
 from consumption_cs.lib.periods import day_of
-from consumption_cs.lib.tenancy import enter
+from consumption_cs.lib.tenancy import act_as, enter
 from tests.budgets.ledger_factories import make_commit
 from tests.factories import (
     make_account,
@@ -27,6 +27,7 @@ from tests.factories import (
     staff_of,
     usage_sum,
 )
+from tests.threads import in_threads
 from usage.actions.periods import close_period
 from usage.actions.rate import touch_days
 from usage.actions.roll_up import roll_up
@@ -309,3 +310,39 @@ def test_periods_close_by_the_calendar() -> None:
     closed = list(BillingPeriod.objects.order_by("starts_on").values_list("starts_on", "ends_on", "closed_by"))
     assert closed == [(date(2026, 1, 31), date(2026, 2, 28), None), (date(2026, 2, 28), date(2026, 3, 31), None)]
     adds_up(account)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ticks_settlements_and_price_changes_racing_each_other_end_with_the_same_money() -> None:
+    organization = make_organization(close_after_days=60)
+    viewer = staff_of(organization)
+    with act_as(viewer):
+        accounts = [make_account(organization) for _ in range(4)]
+        meters = [make_meter(organization, kind, aggregation=kind) for kind in ("sum", "max", "latest")]
+        for meter in meters:
+            make_price(meter, terms=GRADUATED)
+        for account in accounts:
+            make_commit(account, "5", effective_on=date(2026, 4, 1))
+        for n in range(40):
+            hour = NOW - timedelta(hours=20 * (n % 5))
+            make_batch(organization, *(usage_sum(a, m, hour, str(n + 1)) for a in accounts for m in meters))
+
+    def work() -> None:
+        for _ in range(8):
+            roll_up(organization.pk, NOW, 3)
+            settle(organization.pk, NOW, 2)
+            with act_as(viewer):
+                touch_days(viewer, meters[0], None, date(2026, 4, 1))
+                enter(viewer)
+
+    in_threads(4, work)
+    while roll_up(organization.pk, NOW).batches:
+        pass
+    settle(organization.pk, NOW)
+    settle(organization.pk, NOW + timedelta(days=1))
+    with act_as(viewer):
+        for account in accounts:
+            adds_up(account)
+        first, *others = (money_of(account) for account in accounts)
+        assert all(other["rated"] == first["rated"] and other["ledger"] == first["ledger"] for other in others)
+        assert sum(row[3] for row in first["rated"] if row[1] == "sum") == sum(range(1, 41))
