@@ -44,6 +44,10 @@ class Visitor:
         heading = HEADING.search(answer.text) if "html" in answer.headers.get("Content-Type", "") else None
         words = " ".join(unescape(re.sub(r"<[^>]+>", " ", heading[1])).split()) if heading else ""
         say(f"    {answer.status_code} {(time.monotonic() - started) * 1000:5.0f} ms  {path}  {words[:90]}")
+        onward = urlsplit(answer.headers.get("Location", ""))
+        if answer.status_code == 302 and 302 not in fine and not onward.netloc + onward.scheme:
+            if not onward.path.startswith(NOT_PAGES):  # a section that opens on its first page, say
+                return self.visit(onward.path)
         if answer.status_code not in fine:
             self.problems.append(f"{path} answered {answer.status_code}")
         return answer.text if answer.status_code == 200 and heading else ""
