@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from accounts.models import Account
+from budgets import tasks
 from budgets.actions.closing import close_by_hand
 from budgets.actions.settle import settle
 from budgets.actions.verify import verify_ledger
@@ -164,6 +165,16 @@ def test_the_command_says_so_and_ends_with_an_error(
     assert '"exact": false' in out.getvalue()
     with pytest.raises(CommandError, match="no such organization"):
         call_command("verify_ledger", "--organization", "nobody")
+
+
+def test_it_runs_once_a_night_and_whenever_asked_for(account: Account, eager_celery: None) -> None:
+    tasks.verify_ledgers()
+    tasks.verify_ledgers()  # of the second beat
+    enter(staff_of(account))
+    assert LedgerCheck.objects.count() == 1
+    tasks.verify_ledger(str(account.organization_id))
+    enter(staff_of(account))
+    assert LedgerCheck.objects.count() == 2
 
 
 def test_closing_by_hand_freezes_the_ledger(account: Account, calls: Meter) -> None:
