@@ -158,7 +158,8 @@ class Database:
     def empty(self) -> None:
         """As new, so that every round meets tables of the same size."""
         self.cursor.execute(
-            "TRUNCATE usage_event, usage_event_key, usage_ingestbatch, usage_hour, usage_day, account_day"
+            "TRUNCATE usage_event, usage_event_key, usage_ingestbatch, usage_hour, usage_day, account_day,"
+            " usage_rated_day"
         )
         self.cursor.execute("CHECKPOINT")
 

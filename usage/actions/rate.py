@@ -72,7 +72,7 @@ def _stretches(owners: dict[str, Owner], book: PriceBook, days: Iterable[tuple[s
     for account, day in days:
         owner = owners[account]
         span = owner.span(day)
-        if book.meters_by_events(account, owner.currency):
+        if book.events_needed(account, owner.currency):
             day = span.start
         first[account, span] = min(day, first.get((account, span), day))
     return [Stretch(account, span.start, day, span.end) for (account, span), day in sorted(first.items())]

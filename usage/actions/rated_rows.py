@@ -70,17 +70,17 @@ ORDER BY account_id, stretch.start, meter_id, cell, day DESC
 """  # noqa: S608 - names of columns
 
 _EVENTS = """
-SELECT event.meter_id::text, event.occurred_at, event.properties::text, event.quantity
+SELECT event.occurred_at, event.properties::text, event.quantity
 FROM usage_event AS event
 WHERE event.organization_id = %(organization)s AND event.account_id = %(account)s
-    AND event.meter_id = ANY(%(meters)s::uuid[]) AND event.counted
+    AND event.meter_id = %(meter)s AND event.counted
     AND event.occurred_at >= %(start)s AND event.occurred_at < %(end)s
     AND NOT EXISTS (SELECT FROM usage_ingestbatch AS batch WHERE batch.organization_id = event.organization_id
         AND batch.id = event.batch_id AND batch.rolled_at IS NULL)
     AND NOT EXISTS (SELECT FROM usage_correction AS correction
         WHERE correction.organization_id = event.organization_id
         AND (correction.original_key = event.key OR correction.reversal_key = event.key))
-ORDER BY event.occurred_at, event.key
+ORDER BY event.occurred_at, event.key LIMIT %(limit)s
 """
 
 _WRITE = """
@@ -201,14 +201,14 @@ def read_before(organization_id: UUID, stretches: Sequence[Stretch]) -> list[tup
 
 
 def read_events(
-    organization_id: UUID, account: str, meters: Iterable[str], start: datetime, end: datetime
-) -> list[tuple[str, datetime, str, Decimal]]:
-    """Return meter, time, properties (JSON) and quantity of the counted, uncorrected events, in order of time.
+    organization_id: UUID, account: str, meter: str, between: tuple[datetime, datetime], limit: int
+) -> list[tuple[datetime, str, Decimal]]:
+    """Return time, properties (JSON) and quantity of the first `limit` counted, uncorrected events, by time.
 
     Those that no tick has merged yet are left out, because the sums of their days do not have them either.
     """
-    arguments = {"organization": organization_id, "account": account, "start": start, "end": end}
-    return rows_of(_EVENTS, arguments | {"meters": list(meters)})
+    names = ("organization", "account", "meter", "start", "end", "limit")
+    return rows_of(_EVENTS, dict(zip(names, (organization_id, account, meter, *between, limit), strict=True)))
 
 
 def write_rated(organization_id: UUID, rows: Sequence[Rated]) -> None:

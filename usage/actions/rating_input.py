@@ -53,25 +53,28 @@ def owners_of(organization_id: UUID, accounts: Iterable[str]) -> dict[str, Owner
 
 def rating_of(organization_id: UUID, owner: Owner, book: PriceBook, span: Span) -> Rating:
     """Return with which prices, and which single events, an account's billing period is rated."""
-    meters = book.meters_by_events(owner.id, owner.currency)
-    events = _events(organization_id, owner, meters, span) if meters else {}
+    needed = book.events_needed(owner.id, owner.currency)
+    events = _events(organization_id, owner, needed, span) if needed else {}
     return Rating(owner.id, owner.currency, exponent(owner.currency), book, events)
 
 
 def _events(
-    organization_id: UUID, owner: Owner, meters: set[str], span: Span
+    organization_id: UUID, owner: Owner, needed: dict[str, int], span: Span
 ) -> dict[tuple[date, str, str], list[Decimal]]:
     dimensions = {
         str(pk): tuple(names)
         for pk, names in Meter.objects.visible_to(Viewer(organization_id))
-        .filter(pk__in=meters)
+        .filter(pk__in=needed)
         .values_list("pk", "dimensions")
     }
     start, end = day_start(span.start, owner.zone), day_start(span.end, owner.zone)
     values: dict[tuple[date, str, str], list[Decimal]] = defaultdict(list)
-    for meter, moment, properties, quantity in rated_rows.read_events(organization_id, owner.id, meters, start, end):
-        group = ""
-        if dimensions[meter]:
-            group = group_of(dimensions[meter], json.loads(properties, parse_float=Decimal))
-        values[day_of(moment, owner.zone), meter, group].append(quantity)
+    for meter, limit in needed.items():
+        for moment, properties, quantity in rated_rows.read_events(
+            organization_id, owner.id, meter, (start, end), limit
+        ):
+            group = ""
+            if dimensions[meter]:
+                group = group_of(dimensions[meter], json.loads(properties, parse_float=Decimal))
+            values[day_of(moment, owner.zone), meter, group].append(quantity)
     return values

@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from consumption_cs.lib.money import exactly
-from usage.calc.price_book import InForce, PriceBook
+from usage.calc.price_book import InForce, PriceBook, is_per_event
 from usage.calc.prices import ZERO, Price, Usage
 from usage.calc.rated_days import Running, go_on
 from usage.calc.rating import shared_out
@@ -122,7 +122,7 @@ def _usage_of(rating: Rating, parts: Sequence[Use], price: Price | None) -> Usag
     values = tuple(value for group in groups for value in rating.events.get((day, meter, group), ()))
     if price is None or not values:
         return Usage(quantity, events, supplied=quantity)
-    return Usage(sum(values, ZERO), len(values), tuple(accumulate(values)), values, quantity)
+    return Usage(quantity, events, tuple(accumulate(values)), values if is_per_event(price) else (), quantity)
 
 
 def _add(

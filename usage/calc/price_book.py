@@ -96,17 +96,38 @@ class InForce(NamedTuple):
         return [self.price] if self.price else []
 
     @property
+    def events_needed(self) -> int:
+        """How many of a period's first events the amount depends on, beside their sums; EVERY for all of them."""
+        needed = max((events_needed(price) for price in self.prices), default=0)
+        return EVERY if needed and isinstance(self.price, Matrix) else needed
+
+    @property
     def needs_events(self) -> bool:
-        """Whether the amount depends on the single events, not only on their sum."""
-        return any(needs_events(price) for price in self.prices)
+        """Whether the amount depends on single events, not only on their sums."""
+        return self.events_needed > 0
+
+
+EVERY = 2**62
+
+
+def events_needed(price: Price) -> int:
+    """Return how many first events a price must see singly: those that are free, or all that it prices by itself."""
+    model = price.model
+    if not isinstance(model, Percentage):
+        return 0
+    if model.is_per_event or (model.free_units and model.fixed_per_event and not model.free_events):
+        return EVERY
+    return model.free_events or 0
 
 
 def needs_events(price: Price) -> bool:
-    """Whether a price gives the first events free, or prices each event by itself or with a fee."""
-    model = price.model
-    return isinstance(model, Percentage) and bool(
-        model.is_per_event or model.free_events or model.free_units or model.fixed_per_event
-    )
+    """Whether an amount at this price depends on single events, not only on their sums."""
+    return events_needed(price) > 0
+
+
+def is_per_event(price: Price) -> bool:
+    """Whether each event is priced by itself, within a least or most."""
+    return isinstance(price.model, Percentage) and price.model.is_per_event
 
 
 @lru_cache(maxsize=65_536)
@@ -153,11 +174,8 @@ class PriceBook:
             self._steps[dated.meter, dated.account, dated.currency].append((dated.effective_on, in_force))
             if dated.account is not None:
                 self._own[dated.account, dated.currency].add(dated.meter)
-        self._by_events = {
-            (meter, account, currency)
-            for (meter, account, currency), steps in self._steps.items()
-            if any(in_force.needs_events for _, in_force in steps)
-        }
+        needed = {key: max(one.events_needed for _, one in steps) for key, steps in self._steps.items()}
+        self._by_events = {key: number for key, number in needed.items() if number}
 
     def on(self, day: date, meter: str, account: str, currency: str) -> InForce | None:
         """Return the price in force on the local `day`, or None when there is none in that currency."""
@@ -173,6 +191,10 @@ class PriceBook:
         """Return the meters for which the account has prices of its own."""
         return self._own.get((account, currency), set())
 
-    def meters_by_events(self, account: str, currency: str) -> set[str]:
-        """Return the meters of which some price, past or present, needs the single events."""
-        return {meter for meter, owner, kept in self._by_events if kept == currency and owner in (None, account)}
+    def events_needed(self, account: str, currency: str) -> dict[str, int]:
+        """Return the meters of which some price, past or present, needs single events, and how many of the first."""
+        meters: dict[str, int] = {}
+        for (meter, owner, kept), number in self._by_events.items():
+            if kept == currency and owner in (None, account):
+                meters[meter] = max(number, meters.get(meter, 0))
+        return meters
