@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from accounts.actions.audit import audit
 from accounts.models import Account
 from budgets.actions.redraw import first_open_day, hold_account, redraw
+from budgets.calc.commit_terms import spelled
 from budgets.models import Contract
 from consumption_cs.lib.periods import day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer
@@ -39,6 +40,7 @@ def create_contract(viewer: Viewer, account: Account, new: NewContract, now: dat
     """Store a contract, and put the term in force (or the next) on the account. Raises ContractError."""
     with transaction.atomic():
         closed_until = hold_account(viewer, account, now)
+        _check_surcharges(None, new, closed_until)
         contract = Contract(
             organization_id=viewer.organization_id, account=account, created_by_id=viewer.user_id, **asdict(new)
         )
@@ -59,9 +61,10 @@ def change_contract(viewer: Viewer, contract: Contract, new: NewContract, now: d
         raise ContractError("The start of a contract cannot be moved: make another contract.", "starts_on")
     account: Account = contract.account
     with transaction.atomic():
-        hold_account(viewer, account, now)
-        before = _details(contract)
+        closed_until = hold_account(viewer, account, now)
         changed = Contract.objects.get(organization_id=viewer.organization_id, pk=contract.pk)
+        before = _details(changed)
+        _check_surcharges(changed, new, closed_until)
         for name, value in asdict(new).items():
             setattr(changed, name, value)
         _save(changed, new)
@@ -70,6 +73,23 @@ def change_contract(viewer: Viewer, contract: Contract, new: NewContract, now: d
         from_day = first_open_day(viewer, account, new.starts_on)
         redraw(viewer, account, from_day, f"The contract {changed.name} was changed", now)
     return changed
+
+
+def _check_surcharges(old: Contract | None, new: NewContract, closed_until: date | None) -> None:
+    """Raise ContractError if overage of a closed period, which is invoiced, would cost something else."""
+    if closed_until is None or new.starts_on >= closed_until:
+        return
+    was = (Decimal(1), None) if old is None else (old.overage_factor, old.ends_on)
+    until = [closed_until if ends_on is None else min(ends_on, closed_until) for ends_on in (was[1], new.ends_on)]
+    is_same_factor = was[0] == new.overage_factor
+    if is_same_factor and (new.overage_factor == 1 or until[0] == until[1]):
+        return
+    day = spelled(closed_until)
+    raise ContractError(
+        f"Billing periods before {day} are closed, with what overage cost in them: leave this term as it was until"
+        f" then, and make another contract from {day} on.",
+        "overage_factor" if not is_same_factor else "ends_on",
+    )
 
 
 def _save(contract: Contract, new: NewContract) -> None:

@@ -318,3 +318,18 @@ def test_the_start_of_a_contract_stays(account: Account, viewer: Viewer) -> None
     contract = make_contract(account)
     with pytest.raises(ContractError, match="cannot be moved"):
         change_contract(viewer, contract, NewContract("X", date(2026, 2, 1)), MADE_AT)
+
+
+def test_what_overage_cost_in_closed_periods_stays(account: Account, viewer: Viewer) -> None:
+    contract = make_contract(account, overage_factor=D("1.5"))
+    close_until(account, june(1))
+    same = NewContract("Order form", date(2026, 1, 1), None, overage_factor=D("1.5"))
+    for new, field in (
+        (replace(same, overage_factor=D(2)), "overage_factor"),
+        (replace(same, ends_on=date(2026, 5, 1)), "ends_on"),
+    ):
+        with pytest.raises(ContractError, match="Billing periods before 1 June 2026 are closed") as refused:
+            change_contract(viewer, contract, new, NOW)
+        assert refused.value.field == field
+    change_contract(viewer, contract, replace(same, ends_on=june(1), name="Until May"), NOW)
+    create_contract(viewer, account, NewContract("June on", june(1), overage_factor=D(2)), NOW)
