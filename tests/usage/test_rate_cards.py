@@ -127,7 +127,6 @@ def test_an_empty_draft_says_what_is_missing(organization: Organization, meter: 
         ({"model": "unit", "params": {"unit": "1"}, "max_spent": "5"}, "max_spent means nothing"),
         ({"model": "graduated", "params": {"tiers": [{"up_to": "10", "unit": "1"}]}}, "last tier must be open"),
         ({"matrix": {"dimensions": ["region"], "cells": []}}, "no dimension “region”"),
-        ({"model": "supplied_amount", "params": {}}, "needs an amount on every event"),
         ({"model": "by ear"}, "use one of"),
     ],
 )

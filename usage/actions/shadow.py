@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -13,15 +13,13 @@ from django.db import connection
 
 from accounts.models import Account
 from consumption_cs.lib.ids import uuid7
-from consumption_cs.lib.money import exponent
 from consumption_cs.lib.periods import day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer, act_as
 from usage.actions.publishing import NewPrice
+from usage.actions.rating_input import Owner, owners_of, rating_of
 from usage.calc.billing_periods import Span, billing_span
-from usage.calc.price_book import Dated, InForce, PriceBook
-from usage.calc.prices import Price as PurePrice
-from usage.calc.prices import Usage
-from usage.calc.rated_days import Running, go_on
+from usage.calc.day_rating import Use, rate_days
+from usage.calc.price_book import Dated, PriceBook
 from usage.models import BillingPeriod, Price, RateCardVersion
 from usage.reports.drafts import FAILED, READY, RUNNING, fingerprint
 
@@ -38,17 +36,6 @@ GROUP BY account_id, meter_id, "group", day ORDER BY account_id, meter_id, day
 """
 
 
-class DayOfUse(NamedTuple):
-    """What an account used of a meter on a local day, for one group of its dimensions."""
-
-    account: str
-    meter: str
-    group: str
-    day: date
-    quantity: Decimal
-    events: int
-
-
 @dataclass(frozen=True, slots=True)
 class Month:
     """The month of an account that is rated again; `is_closed`: its invoice stands."""
@@ -57,12 +44,11 @@ class Month:
     is_closed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Rated:
+class Amount(NamedTuple):
     """A month's amount in currency, and the events that no price was found for."""
 
-    amount: Decimal = ZERO
-    unpriced: int = 0
+    amount: Decimal
+    unpriced: int
 
 
 def start_shadow(viewer: Viewer, version: RateCardVersion, now: datetime) -> str:
@@ -114,17 +100,7 @@ def preview_of(viewer: Viewer, new: Sequence[NewPrice], now: datetime) -> dict[s
     latest = {
         (one.meter.pk, one.account and one.account.pk): one for one in sorted(new, key=lambda one: one.effective_on)
     }
-    changed = [
-        Dated(
-            str(uuid7()),
-            str(one.meter.pk),
-            one.account and str(one.account.pk),
-            currency,
-            one.effective_on,
-            _text(one),
-        )
-        for one in latest.values()
-    ]
+    changed = [_new_dated(one) for one in latest.values()]
     named = {one.account.pk for one in new if one.account}
     is_shared = any(one.account is None for one in new)
     whose = {"currency": currency} if is_shared else {"pk__in": named}
@@ -133,8 +109,10 @@ def preview_of(viewer: Viewer, new: Sequence[NewPrice], now: datetime) -> dict[s
     return summary(list(shadow_rows(viewer, accounts, books, now)), currency)
 
 
-def _text(new: NewPrice) -> str:
-    return orjson.dumps(new.terms).decode()
+def _new_dated(new: NewPrice) -> Dated:
+    account = str(new.account.pk) if new.account else None
+    terms = orjson.dumps(new.terms).decode()
+    return Dated(str(uuid7()), str(new.meter.pk), account, new.currency, new.effective_on, terms)
 
 
 def accounts_on(viewer: Viewer, version: RateCardVersion) -> list[Account]:
@@ -163,9 +141,10 @@ def shadow_rows(viewer: Viewer, accounts: Sequence[Account], books: _Books, now:
     """Yield for each account its month, and what it costs with the old and with the new prices."""
     months = _months(viewer, accounts, now)
     usage = _usage(viewer, {account: months[account.pk].span for account in accounts})
+    owners = owners_of(viewer.organization_id, [str(account.pk) for account in accounts])
     for account in accounts:
-        days, month = usage.get(str(account.pk), []), months[account.pk]
-        old, new = (_rated(days, book, account) for book in (books.old, books.new))
+        days, month, owner = usage.get(str(account.pk), []), months[account.pk], owners[str(account.pk)]
+        old, new = (_rated(viewer, days, book, owner, month.span) for book in (books.old, books.new))
         yield {
             "id": str(account.pk),
             "key": account.key,
@@ -234,55 +213,40 @@ def _months(viewer: Viewer, accounts: Sequence[Account], now: datetime) -> dict[
     return months
 
 
-def _usage(viewer: Viewer, spans: Mapping[Account, Span]) -> dict[str, list[DayOfUse]]:
+def _usage(viewer: Viewer, spans: Mapping[Account, Span]) -> dict[str, list[Use]]:
     """The use of all those accounts in their months, in one query."""
     accounts = list(spans)
-    arrays = [
-        [account.pk for account in accounts],
-        [spans[account].start for account in accounts],
-        [spans[account].end for account in accounts],
-    ]
-    found: dict[str, list[DayOfUse]] = defaultdict(list)
+    ids, starts = [account.pk for account in accounts], [spans[account].start for account in accounts]
+    ends = [spans[account].end for account in accounts]
+    found: dict[str, list[Use]] = defaultdict(list)
     with connection.cursor() as cursor:
-        cursor.execute(_USAGE, [*arrays, viewer.organization_id])
-        for row in cursor.fetchall():
-            found[row[0]].append(DayOfUse(*row))
+        cursor.execute(_USAGE, [ids, starts, ends, viewer.organization_id])
+        for account, meter, group, day, quantity, events in cursor.fetchall():
+            found[account].append(Use(0, account, day, meter, group, quantity, events, None))
     return found
 
 
-def _rated(days: Sequence[DayOfUse], book: PriceBook, account: Account) -> Rated:
-    """Rate a month: stretches of one price together, which costs what its days one by one do."""
-    stretches: dict[tuple[str, str], list[tuple[PurePrice | None, Usage]]] = defaultdict(list)
-    for used in days:
-        in_force = book.on(used.day, used.meter, str(account.pk), account.currency)
-        cell = in_force.cell_of(used.group) if in_force else ""
-        _add(stretches[used.meter, cell], _price(in_force, cell), Usage(used.quantity, used.events))
-    total = Rated()
-    for parts in stretches.values():
-        one = _total(parts, exponent(account.currency))
-        total = Rated(total.amount + one.amount, total.unpriced + one.unpriced)
-    return total
+def _rated(viewer: Viewer, uses: Sequence[Use], book: PriceBook, owner: Owner, span: Span) -> Amount:
+    """Rate a month as settlement does when it closes one."""
+    rating = rating_of(viewer.organization_id, owner, book, span)
+    by_events = book.events_needed(owner.id, owner.currency)
+    last_day = date.fromordinal(span.end.toordinal() - 1)
+    outcome = rate_days(rating, _stretches(uses, book, owner, set(by_events)), {}, last_day)
+    amount = sum((row.amount for row in outcome.days if row.amount is not None), ZERO)
+    return Amount(amount, sum(row.events for row in outcome.days if row.amount is None))
 
 
-def _price(in_force: InForce | None, cell: str) -> PurePrice | None:
-    return in_force.price_of(cell) if in_force else None
-
-
-def _add(parts: list[tuple[PurePrice | None, Usage]], price: PurePrice | None, usage: Usage) -> None:
-    if parts and parts[-1][0] is price:
-        before = parts[-1][1]
-        usage = replace(before, quantity=before.quantity + usage.quantity, events=before.events + usage.events)
-        parts[-1] = (price, usage)
-    else:
-        parts.append((price, usage))
-
-
-def _total(parts: Sequence[tuple[PurePrice | None, Usage]], places: int) -> Rated:
-    running, unpriced = Running(), 0
-    for index, (price, usage) in enumerate(parts):
-        after = go_on(price, running, usage, places=places, final=index == len(parts) - 1)
-        if after is None:
-            unpriced += usage.events
+def _stretches(uses: Sequence[Use], book: PriceBook, owner: Owner, apart: set[str]) -> list[Use]:
+    """Put the days of one price together: they cost what they cost one by one. Meters in `apart` keep their days."""
+    found: dict[tuple[object, ...], Use] = {}
+    for use in uses:
+        in_force = book.on(use.day, use.meter, owner.id, owner.currency)
+        price = in_force.id if in_force else None
+        key = (use.meter, use.group, use.day if use.meter in apart else price)
+        before = found.get(key)
+        if before is None:
+            found[key] = use
         else:
-            running = after
-    return Rated(running.amount, unpriced)
+            quantity, events = before.quantity + use.quantity, before.events + use.events
+            found[key] = before._replace(quantity=quantity, events=events)
+    return list(found.values())

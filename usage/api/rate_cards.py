@@ -387,12 +387,12 @@ def _version(viewer: Viewer, card_id: UUID, number: int) -> RateCardVersion:
 def _lines(viewer: Viewer, asked: list[dict[str, Any]]) -> list[tuple[Meter, dict[str, Any]]]:
     keys = [line["meter"] for line in asked]
     meters = {meter.key: meter for meter in Meter.objects.visible_to(viewer).filter(key__in=set(keys))}
-    errors: dict[int, Any] = {}
+    errors: dict[str, Any] = {}
     for index, key in enumerate(keys):
         if key not in meters:
-            errors[index] = {"meter": [f"No meter has the key “{key[:60]}”."]}
+            errors[str(index)] = {"meter": [f"No meter has the key “{key[:60]}”."]}
         elif key in keys[:index]:
-            errors[index] = {"meter": [f"{key[:60]} has a price in this version already."]}
+            errors[str(index)] = {"meter": [f"{key[:60]} has a price in this version already."]}
     if errors:
         raise ValidationError({"prices": errors})
     return [(meters[line["meter"]], _as_text(line["terms"])) for line in asked]
@@ -403,8 +403,10 @@ def _save(viewer: Viewer, draft: RateCardVersion, lines: list[tuple[Meter, dict[
         save_lines(viewer, draft, lines)
     except BadLine as bad:
         index = next(index for index, (meter, _) in enumerate(lines) if meter.pk == bad.meter.pk)
-        errors = {f"terms/{fault.where.replace('.', '/')}".rstrip("/"): [fault.words] for fault in bad.faults}
-        raise ValidationError({"prices": {index: errors}}) from bad
+        errors: dict[str, Any] = {
+            f"terms/{fault.where.replace('.', '/')}".rstrip("/"): [fault.words] for fault in bad.faults
+        }
+        raise ValidationError({"prices": {str(index): errors}}) from bad
 
 
 def _as_text(value: Any) -> Any:

@@ -37,8 +37,6 @@ def _plain_faults(terms: Terms, where: str) -> Iterator[Fault]:
         return
     if unknown:
         yield Fault(where, f"{', '.join(unknown)} means nothing to this price model: remove it or correct its name.")
-    if terms["model"] == "supplied_amount":  # events of this product carry none
-        yield Fault(where, "The model supplied_amount needs an amount on every event: use multiplier or percentage.")
     params = terms.get("params", {})
     tiers = params.get("tiers") if isinstance(params, Mapping) else None
     if isinstance(tiers, Sequence) and len(tiers) > MOST_TIERS:

@@ -84,6 +84,10 @@ def said(price: Price) -> PriceSaid:
     return PriceSaid(price, price_words(price.terms, price.currency, meter.unit), cells)
 
 
+def _said(price: Price | None) -> PriceSaid | None:
+    return said(price) if price else None
+
+
 def taken_words(meter: Meter, account: Account | None, currency: str, effective_on: date) -> str:
     """Say that there is a price of that meter and day already."""
     whose = f"for {account.name}" if account else "for all accounts"
@@ -119,7 +123,7 @@ def card_lines(
             steps = prices.get((card.pk, meter.pk), [])
             now, following = _around(steps, day)
             if now or following or (all_meters and meter.is_active):
-                lines.append(CardLine(card, meter, now and said(now), following and said(following)))
+                lines.append(CardLine(card, meter, _said(now), _said(following)))
     return lines
 
 
@@ -205,7 +209,7 @@ def effective_prices(viewer: Viewer, account: Account, day: date) -> list[Effect
             meter = steps[0].meter
             own = bool(now and now.account_id)
             next_own = bool(following and following.account_id)
-            found.append(Effective(meter, now and said(now), following and said(following), own, next_own))
+            found.append(Effective(meter, _said(now), _said(following), own, next_own))
     return sorted(found, key=lambda one: one.meter.name.lower())
 
 

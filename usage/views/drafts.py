@@ -102,7 +102,7 @@ def rate_card_line(request: HttpRequest, version_id: UUID, meter_id: UUID) -> Ht
     if request.method != "POST":
         started = line or current
         return _editor(request, version, PriceEditor.of(meter, started.terms if started else None), current)
-    editor = PriceEditor(meter, {name: value[:60] for name, value in request.POST.items()})
+    editor = PriceEditor(meter, {name: str(value)[:60] for name, value in request.POST.items()})
     act = _act(request)
     if act == "example":
         return render(request, "usage/_price_example.html", _example(request, version, editor))

@@ -1,6 +1,7 @@
 """Rate cards: the list, one card with its history, one version of it; and what one account pays."""
 
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 from django.core.paginator import Paginator
@@ -130,7 +131,7 @@ def card_in_url(viewer: Viewer, card_id: UUID) -> RateCard:
     return card
 
 
-def _page(request: HttpRequest, viewer: Viewer, shown: str, words: str, today: date) -> object:
+def _page(request: HttpRequest, viewer: Viewer, shown: str, words: str, today: date) -> Any:
     number = request.GET.get("page")
     if shown == "lists":
         lists = list(cards(viewer).filter(account=None))
@@ -138,7 +139,7 @@ def _page(request: HttpRequest, viewer: Viewer, shown: str, words: str, today: d
         return Paginator(lines, LINES_SHOWN).get_page(number)
     if shown == "own":
         own = [card for card in cards(viewer).exclude(account=None) if _fits(card, words)]
-        page = Paginator(own, CARDS_SHOWN).get_page(number)
+        page: Any = Paginator(own, CARDS_SHOWN).get_page(number)
         page.object_list = own_cards(viewer, list(page.object_list), today)
         return page
     rows = RateCardVersion.objects.visible_to(viewer).filter(status=RateCardVersion.Status.DRAFT)
