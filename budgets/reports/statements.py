@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -29,6 +29,11 @@ class BillingMonth:
     ends_on: date
     is_closed: bool
     has_ended: bool
+
+    @property
+    def last_day(self) -> date:
+        """The last day that belongs to it."""
+        return self.ends_on - timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,10 @@ _STEPS = (timedelta(hours=1), timedelta(days=1), timedelta(days=7), timedelta(da
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """What the reader narrows the log to. `since` is a key of RANGES or "" for all time; `day` a local day."""
+    """What the reader narrows the log to. `since` is a key of RANGES or "" for all time; `day` a local day.
+
+    `late`: what happened in this time, but was received after the moment, when its billing period had been closed.
+    """
 
     account_id: UUID | None = None
     meter_id: UUID | None = None
@@ -38,11 +41,13 @@ class EventFilter:
     words: str = ""
     since: str = ""
     day: Period | None = None
+    late: tuple[Period, datetime] | None = None
 
     @property
     def narrows(self) -> bool:
         """Whether anything but the account is asked for."""
-        return any((self.meter_id, self.workflow_id, self.environment, self.words, self.since, self.day))
+        asked = (self.meter_id, self.workflow_id, self.environment, self.words, self.since, self.day, self.late)
+        return any(asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,10 +247,13 @@ def _fitting(events: QuerySet[Any], wanted: EventFilter, now: datetime) -> Query
         events = events.exclude(environment=PRODUCTION)
     if wanted.day:
         events = events.filter(occurred_at__gte=wanted.day.start, occurred_at__lt=wanted.day.end)
+    if wanted.late:
+        during, closed_at = wanted.late
+        events = events.filter(occurred_at__gte=during.start, occurred_at__lt=during.end, received_at__gte=closed_at)
     if wanted.words:
         events = events.filter(Q(event_id__icontains=wanted.words) | Q(source__icontains=wanted.words))
         # A search without a time would read everything there is.
-        wanted = wanted if wanted.since or wanted.day else replace(wanted, since="31d")
+        wanted = wanted if wanted.since or wanted.day or wanted.late else replace(wanted, since="31d")
     return _since(events, "occurred_at", wanted, now)
 
 

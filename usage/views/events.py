@@ -17,11 +17,11 @@ from accounts.actions.audit import audit
 from accounts.http import viewer_of
 from accounts.models import Account
 from accounts.permissions import can, requires
-from consumption_cs.lib.periods import Period, local_day, zone_of
+from consumption_cs.lib.periods import Period, day_start, local_day, zone_of
 from consumption_cs.lib.tenancy import Viewer
 from usage.actions.quarantine import Replayed, replay, retry_failed_batches
 from usage.calc.event_reasons import quarantine_reason, rejection_reason
-from usage.models import Meter, Workflow
+from usage.models import BillingPeriod, Meter, Workflow
 from usage.reports import event_log
 from usage.reports.event_log import EventFilter, read_cursor, write_cursor
 from usage.reports.first_event import first_event
@@ -157,7 +157,7 @@ def _frame(request: HttpRequest, viewer: Viewer, account: Account | None, now: d
         "set_aside": events_set_aside(viewer),
         "may_retry": can(viewer, "event.replay"),
         "freshness": data_through(replace(viewer, account_id=account.pk) if account else viewer, now),
-        "wanted": _filter(request, account),
+        "wanted": _filter(request, viewer, account),
         "ranges": RANGES.items(),
         "may_replay": can(viewer, "event.replay"),
         "may_manage_meters": can(viewer, "meter.manage"),
@@ -170,7 +170,7 @@ def _frame(request: HttpRequest, viewer: Viewer, account: Account | None, now: d
 def _accepted(
     request: HttpRequest, viewer: Viewer, account: Account | None, now: datetime, newest: datetime | None
 ) -> dict[str, Any]:
-    wanted, cursor = _filter(request, account), read_cursor(request.GET.get("before"))
+    wanted, cursor = _filter(request, viewer, account), read_cursor(request.GET.get("before"))
     page = event_log.accepted_events(viewer, wanted, cursor, now, newest)
     return {
         "page": page,
@@ -181,12 +181,13 @@ def _accepted(
         "account_choices": [] if account else _account_choices(viewer, wanted.account_id),
         "environments": ENVIRONMENTS.items(),
         "day": request.GET["day"] if wanted.day else "",
+        "late_period": wanted.late and _closed_period(viewer, account, request.GET.get("late")),
     }
 
 
 def _quarantined(request: HttpRequest, viewer: Viewer, account: Account | None, now: datetime) -> dict[str, Any]:
     cursor = read_cursor(request.GET.get("before"))
-    page = event_log.quarantined_events(viewer, account, _filter(request, account), cursor, now)
+    page = event_log.quarantined_events(viewer, account, _filter(request, viewer, account), cursor, now)
     return {
         "page": page,
         "older": write_cursor(page.older),
@@ -197,13 +198,13 @@ def _quarantined(request: HttpRequest, viewer: Viewer, account: Account | None, 
 
 def _rejected(request: HttpRequest, viewer: Viewer, account: Account | None, now: datetime) -> dict[str, Any]:
     cursor = read_cursor(request.GET.get("before"))
-    page = event_log.rejected_events(viewer, _filter(request, account), cursor, now)
+    page = event_log.rejected_events(viewer, _filter(request, viewer, account), cursor, now)
     for row in page.rows:
         row.words = rejection_reason(row.code)
     return {"page": page, "older": write_cursor(page.older), "is_newest": cursor is None}
 
 
-def _filter(request: HttpRequest, account: Account | None) -> EventFilter:
+def _filter(request: HttpRequest, viewer: Viewer, account: Account | None) -> EventFilter:
     get = request.GET.get
     return EventFilter(
         account_id=account.pk if account else _uuid(get("account")),
@@ -213,7 +214,24 @@ def _filter(request: HttpRequest, account: Account | None) -> EventFilter:
         words=(get("q") or "").replace("\x00", "").strip()[:200],
         since=_known(get("since"), RANGES),
         day=_local_day(account, get("day")),
+        late=_late(account, _closed_period(viewer, account, get("late"))),
     )
+
+
+def _closed_period(viewer: Viewer, account: Account | None, text: str | None) -> BillingPeriod | None:
+    """The account's closed billing period of whose late events an address asks."""
+    found = _uuid(text)
+    if account is None or found is None:
+        return None
+    period: BillingPeriod | None = BillingPeriod.objects.visible_to(viewer).filter(account=account, pk=found).first()
+    return period
+
+
+def _late(account: Account | None, period: BillingPeriod | None) -> tuple[Period, datetime] | None:
+    if account is None or period is None:
+        return None
+    zone = zone_of(account.timezone)
+    return Period(day_start(period.starts_on, zone), day_start(period.ends_on, zone)), period.closed_at
 
 
 def _local_day(account: Account | None, text: str | None) -> Period | None:
