@@ -91,11 +91,15 @@ def _load(organization_id: UUID, now: datetime, first_days: Mapping[str, date]) 
         "pk", "timezone", "billing_day"
     )
     calendars = {str(pk): Calendar(zone_of(zone), billing_day) for pk, zone, billing_day in rows}
-    today = {name: day_of(now, calendar.zone) for name, calendar in calendars.items()}
-    zones = {name: calendar.zone for name, calendar in calendars.items()}
-    terms, commits = terms_of(organization_id, zones, today)
     own = {"organization_id": organization_id, "account__in": ids}
     states = {str(row.account_id): row for row in LedgerState.objects.filter(**own)}
+    # Never back to a day that has been booked: of two settlements around midnight the slower one has the older clock.
+    today = {
+        name: max(day_of(now, calendar.zone), states[name].latest_on if name in states else date.min)
+        for name, calendar in calendars.items()
+    }
+    zones = {name: calendar.zone for name, calendar in calendars.items()}
+    terms, commits = terms_of(organization_id, zones, today)
     settled = {str(row.account_id): row for row in Settlement.objects.filter(**own)}
     return {
         name: _Account(

@@ -111,6 +111,17 @@ def test_when_the_day_ends_its_use_is_booked(account: Account, calls: Meter) -> 
     assert not LedgerEntry.objects.exclude(reason="").exists()
 
 
+def test_a_clock_that_is_behind_takes_nothing_back(account: Account, calls: Meter) -> None:
+    """Of two settlements around midnight the slower one may come last."""
+    make_commit(account, "100")
+    rate(account, calls, TODAY, "20")
+    draw(account, TODAY, NOW + timedelta(days=1))
+    before = entries(account)
+    draw(account, TODAY, NOW)
+    assert entries(account) == before
+    assert LedgerState.objects.get(account=account).latest_on == TODAY + timedelta(days=1)
+
+
 def test_an_expiry_takes_what_is_left_at_the_start_of_its_day(account: Account, calls: Meter) -> None:
     make_commit(account, "100", expires_on=june(10))
     rate(account, calls, june(9), "30")
