@@ -161,6 +161,19 @@ WHERE period.organization_id = %(organization)s AND period.account_id = ANY(%(ac
 ORDER BY 1, 2 LIMIT 1
 """
 
+# Also in closed periods, which are not drawn anew. A recurrence may be given with its amendments, so those are left to
+# the drawing anew.
+_GRANTS = """
+SELECT given.account_id, given.effective_on, NULL::uuid, given.id, given.value, sum(entry.amount)
+FROM budgets_commit AS given
+JOIN budgets_ledgerentry AS entry ON entry.organization_id = given.organization_id
+    AND entry.account_id = given.account_id AND entry.commit_id = given.id AND entry.kind = 'granted'
+WHERE given.organization_id = %(organization)s AND given.account_id = ANY(%(accounts)s::uuid[])
+    AND given.recurs_months IS NULL
+GROUP BY given.id HAVING sum(entry.amount) NOT IN (0, given.value)
+ORDER BY 1, 2 LIMIT 1
+"""
+
 _STEPS = (
     ("rolled up", "rated", _QUANTITIES, "quantity"),
     ("rolled up", "rated and adjusted", _CLOSED_QUANTITIES, "quantity"),
@@ -169,6 +182,7 @@ _STEPS = (
     ("rated and adjusted", "drawn and overage", _BOOKED, "money"),
     ("rated today", "drawn and overage today", _ONGOING, "money"),
     ("in the ledger", "in the balance", _BALANCES, "money"),
+    ("the commit's worth", "granted in the ledger", _GRANTS, "money"),
     ("frozen when the period was closed", "rated and adjusted in it", _CLOSED, "money"),
 )
 
