@@ -115,7 +115,7 @@ def burndown(viewer: Viewer, account: Account, now: datetime, asof: date | None 
         ahead_of(run) if run else None,
         _events(viewer, account, first, today),
         days_with_runs(viewer, account),
-        _spread_out(viewer, account),
+        _spread_out(viewer, account, first),
         accuracy_line(viewer, account),
         terms.approval_days if terms else APPROVAL_DAYS,
     )
@@ -178,9 +178,9 @@ def _events(viewer: Viewer, account: Account, first: date, today: date) -> list[
     return sorted((event for event in found if event.day >= first), key=lambda event: event.day)[:9]
 
 
-def _spread_out(viewer: Viewer, account: Account) -> list[ForecastRun]:
-    """Return the last run of up to eight days, evenly apart, newest first: how the date has moved."""
-    days = days_with_runs(viewer, account)
+def _spread_out(viewer: Viewer, account: Account, first: date) -> list[ForecastRun]:
+    """Return the last run of up to eight days of this term, evenly apart, newest first: how the date has moved."""
+    days = [day for day in days_with_runs(viewer, account) if day >= first]
     if len(days) > MOST_RUNS_COMPARED:
         step = (len(days) - 1) / (MOST_RUNS_COMPARED - 1)
         days = [days[round(number * step)] for number in range(MOST_RUNS_COMPARED)]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -17,6 +17,7 @@ from consumption_cs.lib.money import exponent, round_to
 from consumption_cs.lib.tenancy import Viewer
 
 MOST = 12
+EVEN = 0.5
 _DAYS = ("from", "to", "on", "expires")
 
 
@@ -52,6 +53,7 @@ def compared(run: ForecastRun | None, scenarios: Sequence[Scenario], approval_da
     if stands is None or run is None:
         return []
     played = [_played(run, stands, None, (), approval_days)]
+    played += _suggested(run, stands, approval_days)
     played += [_played(run, stands, one, one.steps, approval_days) for one in scenarios]
     costs = {
         at: round(one.outcome.to_pay + one.outcome.lapses) for at, one in enumerate(played) if one.outcome is not None
@@ -62,14 +64,29 @@ def compared(run: ForecastRun | None, scenarios: Sequence[Scenario], approval_da
     return [_marked(one, at == best) for at, one in enumerate(played)]
 
 
+def _suggested(run: ForecastRun, stands: Situation, approval_days: int) -> list[Played]:
+    """Return a top-up that covers what is expected beyond the commits, on the early date; none if that is little."""
+    if not run.overage_mean or run.exhaust_p10 is None or run.p_exhausted is None or run.p_exhausted < EVEN:
+        return []
+    step = Decimal(10) ** max(run.overage_mean.adjusted() - 1, 0)
+    amount = (run.overage_mean / step).to_integral_value(ROUND_CEILING) * step
+    top_up = {"kind": "top_up", "amount": f"{amount:f}", "on": run.exhaust_p10.isoformat()}
+    return [_played(run, stands, None, [top_up], approval_days, "Top up what is missing")]
+
+
 def _marked(one: Played, is_best: bool) -> Played:
     return replace(one, is_best=is_best)
 
 
 def _played(
-    run: ForecastRun, stands: Situation, scenario: Scenario | None, steps: Sequence[Mapping[str, Any]], approval: int
+    run: ForecastRun,
+    stands: Situation,
+    scenario: Scenario | None,
+    steps: Sequence[Mapping[str, Any]],
+    approval: int,
+    name: str = "Keep going",
 ) -> Played:
-    name = scenario.name if scenario else "Keep going"
+    name = scenario.name if scenario else name
     what = " ".join(step_text(step, run.currency) for step in steps) or "Nothing changes but what is planned."
     try:
         outcome = play(stands, [_in_days(step, run.as_of) for step in steps])

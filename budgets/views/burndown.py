@@ -1,6 +1,7 @@
 """The burndown of an account: the same page and numbers for the vendor's staff and the customer."""
 
 from datetime import date
+from decimal import Decimal
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -43,6 +44,7 @@ def account_burndown(request: HttpRequest, account_id: object) -> HttpResponse:
         "moved": moved_chart(seen),
         "moved_text": words.moved_text(seen),
         "stop": _stop(seen),
+        "commits": _commits(seen),
         "ledger": entries(viewer, account, LedgerFilters()).lines[:LEDGER_LINES] if can(viewer, "money.view") else [],
         "played": compared(seen.run, list(scenarios_of(viewer, account)), seen.approval_days),
         "planner_url": reverse("budgets:planner", args=[account.pk]),
@@ -99,3 +101,17 @@ def _stop(seen: Burndown) -> int:
     """Return which stop of the slider is shown."""
     day = seen.run.as_of if seen.run else None
     return seen.stops.index(day) if day in seen.stops else max(len(seen.stops) - 1, 0)
+
+
+def _commits(seen: Burndown) -> list[dict[str, object]]:
+    """The run's commits in drawing order, with their dates as dates."""
+    rows = seen.run.commits if seen.run else []
+    return [
+        {"name": row["name"], "left": Decimal(repr(row["left"])), "expires": _date(row["expires_on"])}
+        | {"empty": _date(row["empty_p50"])}
+        for row in rows
+    ]
+
+
+def _date(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None

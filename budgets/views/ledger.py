@@ -34,12 +34,14 @@ def account_ledger(request: HttpRequest, account_id: UUID) -> HttpResponse:
         page = entries(viewer, account, filters, cursor)
     except CursorError as error:
         raise Http404 from error
+    balance = commits_of(viewer, account, now)
     shows_today = not cursor and filters.current_only and filters == LedgerFilters()
     context = {
         "account": account,
         "page": page,
         "filters": filters,
-        "balance": commits_of(viewer, account, now),
+        "balance": balance,
+        "holding": [row for row in balance.commits if row.ongoing],
         "ongoing": ongoing_lines(viewer, account) if shows_today else None,
         "adjusted": adjusted_days(viewer, account, [line.day for line in page.lines]),
         "commits": Commit.objects.visible_to(viewer).filter(account=account).order_by("effective_on", "name"),

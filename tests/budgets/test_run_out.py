@@ -35,13 +35,13 @@ class TestFan:
             assert np.allclose(at_level(paths, level), wanted, rtol=1e-4)
 
     @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=40), st.floats(0, 0.99), st.floats(0, 5))
-    @settings(max_examples=50)
+    @settings(max_examples=50, deadline=None)
     def test_paths_never_fall_and_never_cross(self, days: list[float], low: float, high: float) -> None:
         middle = np.cumsum(days)
         paths = fan(np.stack([middle * (1 - low), middle, middle * (1 + high)])[:, None, :])
         assert np.isfinite(paths).all()
-        assert (np.diff(paths, axis=2) >= -1e-9).all()
-        assert (np.diff(paths, axis=1) >= -1e-9).all()
+        assert (np.diff(paths, axis=2) >= 0).all()
+        assert (np.diff(paths, axis=1) >= 0).all()
 
     def test_widening_by_one_changes_nothing_and_by_two_doubles_the_logs(self) -> None:
         quantiles = steady(10, 5, 0.2)
@@ -103,7 +103,7 @@ class TestRunOut:
             assert np.allclose(alone.overage[0], together.overage[row])
 
     @given(st.lists(st.floats(0, 1000), min_size=30, max_size=30), st.floats(0, 5000), st.floats(0, 5000))
-    @settings(max_examples=50)
+    @settings(max_examples=50, deadline=None)
     def test_nothing_is_lost_what_was_there_is_drawn_lapsed_or_left(
         self, days: list[float], first: float, second: float
     ) -> None:
