@@ -1,6 +1,6 @@
 """Prices come into force and go out of it: in the same transaction the days on which the money changes are marked."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -149,28 +149,41 @@ def _card(new: NewPrice) -> tuple[str, str, date]:
 def _publish_new(viewer: Viewer, group: list[NewPrice]) -> int:
     first = group[0]
     version = published_version(viewer, first.account, first.currency, first.effective_on)
-    for new in group:
-        try:
-            with transaction.atomic():
-                Price.objects.create(
-                    organization_id=viewer.organization_id,
-                    version=version,
-                    meter=new.meter,
-                    account=new.account,
-                    currency=new.currency,
-                    terms=new.terms,
-                    effective_on=new.effective_on,
-                    in_force=True,
-                )
-        except IntegrityError as error:
-            raise PriceTaken(taken_words(new.meter, new.account, new.currency, new.effective_on)) from error
+    rows = [
+        Price(
+            organization_id=viewer.organization_id,
+            version=version,
+            meter=new.meter,
+            account=new.account,
+            currency=new.currency,
+            terms=new.terms,
+            effective_on=new.effective_on,
+            in_force=True,
+        )
+        for new in group
+    ]
+    try:
+        with transaction.atomic():
+            Price.objects.bulk_create(rows)
+    except IntegrityError as error:
+        raise PriceTaken(_which_is_taken(viewer, group)) from error
     audit(viewer, "rate_card.published", version, _name_of(version), _details(version))
     return _touch(viewer, version, f"Version {version.number} of {version.card.name} was published")
 
 
+def _which_is_taken(viewer: Viewer, group: list[NewPrice]) -> str:
+    """Name the price that is in the way, once the attempt was undone."""
+    first = group[0]
+    whose = {"account": first.account, "currency": first.currency, "effective_on": first.effective_on}
+    stored = set(Price.objects.visible_to(viewer).filter(in_force=True, **whose).values_list("meter", flat=True))
+    meter = next((new.meter for new in group if new.meter.pk in stored), first.meter)
+    return taken_words(meter, first.account, first.currency, first.effective_on)
+
+
 def _touch(viewer: Viewer, version: RateCardVersion, reason: str) -> int:
-    prices: Iterable[Price] = version.prices.select_related("meter", "account")
-    return sum(touch_days(viewer, price.meter, price.account, price.effective_on, reason) for price in prices)
+    """Mark the days of its one meter, or of all when there are more: a day whose money stays costs little."""
+    meters = list(Meter.objects.filter(pk__in=version.prices.values("meter"))[:2])
+    return touch_days(viewer, meters[0] if len(meters) == 1 else None, version.account, version.effective_on, reason)
 
 
 def _name_of(version: RateCardVersion) -> str:

@@ -250,6 +250,8 @@ def _page(
     context = _effect(request, viewer, version) | {
         "card": version.card,
         "changes": changes,
+        "changed": [change for change in changes if not change.is_same],
+        "unchanged": [change for change in changes if change.is_same],
         "form": form or DraftForm(initial=start),
         "today": _today(viewer),
         "rerated": rerated_by_version(viewer, version) if is_draft else None,
