@@ -1,12 +1,15 @@
-"""What happened in the demo after its months were closed: late and corrected events, the next prices, imports."""
+"""What happened in the demo after its months were closed: late and corrected events, invoices, prices, imports."""
 
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
 from io import BytesIO
 from typing import Any
 from uuid import UUID
 
 from accounts.models import Organization
+from budgets.actions.invoices import Invoice, enter_invoices
+from budgets.reports.reconciliation import lines_of_month
 from consumption_cs.lib.periods import add_months
 from consumption_cs.lib.tenancy import Viewer, act_as
 from reviews.demo.agreements import DRAFT, NEXT_VERSION
@@ -17,10 +20,12 @@ from usage.actions.imports.work import work
 from usage.actions.publishing import publish
 from usage.actions.rate_cards import open_card, save_lines, start_draft
 from usage.actions.shadow import compute_shadow, start_shadow
-from usage.models import Meter, RateCardVersion, UsageImport, VendorCost
+from usage.models import BillingPeriod, Meter, RateCardVersion, UsageImport, VendorCost
 
 Event = dict[str, Any]
 SOURCE = "/prod/contract-search"
+INVOICED_MONTHS = 3
+OFF_INVOICE, OFF_BY = "vertex", Decimal("37.50")  # a fee that nobody agreed to
 
 
 def corrected_events(told_from: date) -> Iterator[Event]:
@@ -51,17 +56,32 @@ def _event(name: str, day: date, event_type: str, data: Event) -> Event:
 
 
 def load_later(viewer: Viewer, organization: Organization, told_from: date, now: datetime) -> None:
-    """Roll over what expired, prepare the next prices, import two files. Once; what is there is left alone."""
+    """Roll over what expired, enter invoices, prepare prices, import two files. Once; what is there stays."""
     with act_as(viewer):
         meters = {meter.event_type: meter for meter in Meter.objects.filter(organization=organization)}
         load_second_chances(viewer, told_from, now)
         if not VendorCost.objects.filter(organization=organization, workflow__isnull=False).exists():
             load_workflow_costs(viewer, meters, told_from)
+        if not BillingPeriod.objects.filter(organization=organization, invoiced__isnull=False).exists():
+            _load_invoices(viewer, told_from, now)
         has_drafts = RateCardVersion.objects.filter(organization=organization).exclude(note="").exists()
     if set(NEXT_VERSION) <= set(meters):
         if not has_drafts:
             _load_next_prices(viewer, organization, meters, told_from, now)
         _load_imports(viewer, organization, told_from, now)
+
+
+def _load_invoices(viewer: Viewer, told_from: date, now: datetime) -> None:
+    """Enter what the invoices of the last months said, where anything was due; the latest of one account is off."""
+    this_month = told_from.replace(day=1)
+    new = []
+    for months_ago in range(1, INVOICED_MONTHS + 1):
+        for line in lines_of_month(viewer, add_months(this_month, -months_ago), now):
+            key = line.account.key
+            if line.row is not None and line.due:
+                wrong = OFF_BY if key == OFF_INVOICE and months_ago == 1 else Decimal(0)
+                new.append(Invoice(line.row, line.due + wrong, f"{key.upper()}-{line.last:%Y%m}"))
+    enter_invoices(viewer, new)
 
 
 def _load_next_prices(

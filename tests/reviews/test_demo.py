@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.db.models import Count
 
 from accounts.models import Organization
-from budgets.models import Commit, CommitChange, LedgerEntry
+from budgets.models import Commit, CommitChange, LedgerCheck, LedgerEntry
 from consumption_cs.lib.tenancy import Viewer, act_as
 from reviews.demo import load
 from reviews.demo.agreements import AGREEMENTS, VENDOR_COSTS
@@ -40,7 +40,7 @@ def test_the_stories_show_each_kind_of_commit_and_correction_and_the_ledger_is_e
         assert {"granted", "drawn", "expired", "overage"} <= set(LedgerEntry.objects.values_list("kind", flat=True))
         assert Adjustment.objects.filter(reason__icontains="late").exists()
         assert set(Correction.objects.values_list("kind", flat=True)) == {"void", "replace"}
-        assert BillingPeriod.objects.exists()
+        assert LedgerCheck.objects.latest("checked_at").is_exact
         assert set(UsageImport.objects.values_list("state", flat=True)) == {"closed", "refused"}
         assert set(RateCardVersion.objects.values_list("status", flat=True)) == {"published", "draft"}
         published = RateCardVersion.objects.filter(shadow__isnull=False, status="published").get()
@@ -51,6 +51,8 @@ def test_the_stories_show_each_kind_of_commit_and_correction_and_the_ledger_is_e
     call_command("seed_demo", logins=tmp_path / "logins.json")
     with act_as(Viewer(organization.pk)):
         assert _counts() == before
+    with act_as(Viewer(Organization.objects.get(key="globex-voice").pk)):
+        assert BillingPeriod.objects.exclude(invoiced=None).filter(account__key="fjord").exists()
     assert "exact" in capsys.readouterr().out
 
 

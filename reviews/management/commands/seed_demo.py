@@ -13,6 +13,7 @@ from django.utils.timezone import now as read_clock
 
 from accounts.models import Organization
 from budgets.actions.catch_up import catch_up
+from budgets.actions.verify import verify_nightly
 from reviews.demo.later import corrected_events, load_later
 from reviews.demo.load import finance_of, in_batches, load_people, load_vendor, missing_events, story_day
 from reviews.demo.people import PASSWORD, PEOPLE
@@ -48,6 +49,7 @@ class Command(BaseCommand):
                 self._send(organization, list(corrected_events(told_from)), now)
             load_later(finance_of(organization, people), organization, told_from, now)
             _settle(organization, now)
+            verify_nightly(organization.pk, now)
             self.stdout.write(f"  {vendor.name}: {sent:,} events stored and settled")
         _write_logins(logins)
 
