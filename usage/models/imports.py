@@ -168,6 +168,7 @@ class ImportRow(ImportPart):
 
     class Meta:
         db_table = "usage_import_row"
+        indexes = [models.Index(fields=["organization", "usage_import", "line"], name="import_row_in_order")]
 
     def __str__(self) -> str:
         return f"line {self.line}"

@@ -21,6 +21,7 @@ ERRORS_A_PAGE = 50
 _STEPS = {
     ("validating", "clear"): "Forgetting the last check",
     ("validating", "rows"): "Reading and checking rows",
+    ("validating", "sum"): "Adding up the rows",
     ("validating", "window"): "Comparing with the window that is replaced",
     ("validating", "preview"): "Working out the difference",
     ("closing", "rows"): "Counting the events",

@@ -1,4 +1,4 @@
-"""Closing an import: its rows become events, slice by slice in the order of their keys, each slice exactly once."""
+"""Closing an import: its rows become events, slice by slice in the order of the file, each exactly once."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,21 +21,21 @@ SLICE = 10_000  # events a transaction
 DROPPED = 20_000  # rows a transaction
 CHUNKS_DROPPED = 100
 FIRST = UUID(int=0)
-LAST = UUID(int=2**128 - 1)
+LAST = 2**62
 
 _EVENT = (
     "key, occurred_at, account_id, meter_id, quantity, outcomes, succeeded, attempt, environment, counted, value, "
     "source, event_id, properties"
 )
 _BOUND = """
-SELECT key FROM usage_import_row
-WHERE organization_id = %(organization)s AND usage_import_id = %(usage_import)s AND key > %(low)s
-ORDER BY key OFFSET %(skip)s LIMIT 1
+SELECT line FROM usage_import_row
+WHERE organization_id = %(organization)s AND usage_import_id = %(usage_import)s AND line > %(low)s
+ORDER BY line OFFSET %(skip)s LIMIT 1
 """
 _SLICE = """
 SELECT * FROM usage_import_row
-WHERE organization_id = %(organization)s AND usage_import_id = %(usage_import)s AND key > %(low)s AND key <= %(high)s
-    AND NOT is_known
+WHERE organization_id = %(organization)s AND usage_import_id = %(usage_import)s AND line > %(low)s
+    AND line <= %(high)s AND NOT is_known
 """
 _WORKFLOWS = f"""
 SELECT DISTINCT account_id::text, workflow_key FROM ({_SLICE}) AS slice WHERE workflow_key <> ''
@@ -49,20 +49,18 @@ WITH slice AS MATERIALIZED (
     INSERT INTO usage_event_key (organization_id, key, digest, occurred_at)
     SELECT organization_id, key, digest, occurred_at FROM slice ORDER BY key
     ON CONFLICT DO NOTHING RETURNING key
+), told AS MATERIALIZED (
+    SELECT slice.* FROM slice JOIN fresh USING (key)
 ), stored AS (
     INSERT INTO usage_event (organization_id, batch_id, received_at, workflow_id, {_EVENT})
-    SELECT organization_id, %(batch)s, now(), workflow_id, {_EVENT} FROM slice JOIN fresh USING (key)
-    RETURNING *
-), told AS (
-    SELECT stored.*, slice."group" FROM stored JOIN slice USING (key)
+    SELECT organization_id, %(batch)s, now(), workflow_id, {_EVENT} FROM told
 )
-{stage.GROUPED.format(source="told", workflow="rows.workflow_id::text", more="", also="")}
 """  # noqa: S608 - names of columns
 # Rows whose event came in otherwise since they were checked: they do not belong to the import, whatever becomes of it.
 _MARK_KNOWN = """
 UPDATE usage_import_row AS kept SET is_known = true
-WHERE organization_id = %(organization)s AND usage_import_id = %(usage_import)s AND key > %(low)s AND key <= %(high)s
-    AND NOT is_known AND NOT EXISTS (
+WHERE organization_id = %(organization)s AND usage_import_id = %(usage_import)s AND line > %(low)s
+    AND line <= %(high)s AND NOT is_known AND NOT EXISTS (
         SELECT FROM usage_event WHERE usage_event.organization_id = kept.organization_id
         AND usage_event.key = kept.key AND usage_event.occurred_at = kept.occurred_at
         AND usage_event.account_id = kept.account_id AND usage_event.batch_id = %(batch)s)
@@ -85,15 +83,15 @@ def close_slice(one: UsageImport, directory: Directory) -> bool:
 
     The tick and the settlement take over from there, as with any accepted batch.
     """
-    names = _names(one) | {"low": one.position.get("after", str(FIRST))}
+    names = _names(one) | {"low": one.position.get("after", -1)}
     with connection.cursor() as cursor:
         cursor.execute(_BOUND, names | {"skip": SLICE - 1})
         found = cursor.fetchone()
-        names["high"] = str(found[0] if found else LAST)
+        names["high"] = found[0] if found else LAST
         names |= _workflows(cursor, names, directory)
         cursor.execute("SELECT nextval('usage_ingestbatch_id_seq')")
         names["batch"] = cursor.fetchone()[0]
-        cursor.execute(_STORE, names)
+        cursor.execute(_STORE + stage.grouped("told", rich=stage.is_rich(one)), names)
         quarters, stored = [], 0
         for *fields, count in cursor.fetchall():
             quarters.append(Quarter(*fields))
@@ -112,8 +110,11 @@ def close_slice(one: UsageImport, directory: Directory) -> bool:
 def _workflows(cursor: Any, names: dict[str, Any], directory: Directory) -> dict[str, list[str]]:
     """The workflows that the slice names: made here, not before, for nothing of an open import is seen."""
     cursor.execute(_WORKFLOWS, names)
-    wanted = cursor.fetchall()
-    made = directory.find_or_make(wanted) if wanted else {}
+    wanted = set(cursor.fetchall())
+    missing = wanted - directory.workflows.keys()
+    if missing:
+        directory.workflows.update(directory.find_or_make(missing))  # forgotten if this transaction fails
+    made = {name: directory.workflows[name] for name in wanted}
     return {
         "accounts": [account for account, _ in made],
         "keys": [key for _, key in made],

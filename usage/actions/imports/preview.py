@@ -138,11 +138,14 @@ class _Account:
         rows = ImportSum.objects.filter(
             organization=self.one.organization_id, usage_import=self.one.pk, account=self.account
         )
-        for row in rows.iterator():
-            meter, place = str(row.meter_id), Place(row.day, row.workflow_key, row.group)
-            use = Use(row.quantity, row.events, row.last_event_at)
-            self.added[meter][place] = Added(use, row.voided_quantity, row.voided_events)
-            self.rows[meter].append(_Rows(row.rows_new, row.rows_known, row.rows_voided))
+        named = rows.values_list(
+            "meter_id", "day", "workflow_key", "group", "quantity", "events", "last_event_at", "voided_quantity",
+            "voided_events", "rows_new", "rows_known", "rows_voided",
+        )  # fmt: skip
+        for pk, day, workflow, group, quantity, events, last_at, less, fewer, *counts in named.iterator():
+            meter = str(pk)
+            self.added[meter][Place(day, workflow, group)] = Added(Use(quantity, events, last_at), less, fewer)
+            self.rows[meter].append(_Rows(*counts))
 
     def _read_values(self) -> None:
         """Meters of different values count those that the local month has not seen yet, on their first day."""

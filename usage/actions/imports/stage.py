@@ -10,10 +10,9 @@ from weakref import WeakSet
 from django.db import connection, transaction
 
 from usage.actions.staging import Staged
-from usage.calc.import_sums import Quarter
 from usage.calc.quantities import plain_text
-from usage.calc.sums import QUARTER, ZoneOf, place_of
-from usage.models import UsageImport
+from usage.calc.sums import QUARTER
+from usage.models import Meter, UsageImport
 
 COLUMNS = {
     "line": "bigint",
@@ -41,60 +40,74 @@ _CREATE = (
     f"({', '.join(f'{name} {kind}' for name, kind in COLUMNS.items())}) ON COMMIT DELETE ROWS"
 )
 _COPY = "COPY import_stage FROM STDIN"
-# What the rows of one quarter of an hour add up to. `rows` is a table of events, with the meter's aggregation.
-GROUPED = f"""
-SELECT rows.account_id::text, rows.meter_id::text, meter.aggregation, {{workflow}}, rows."group",
+# What the rows of one quarter of an hour add up to. `source` is a table of events; `latest` and `different` cost a
+# sort, so they are asked for only where a meter needs them.
+_GROUPED = f"""
+SELECT rows.account_id::text, rows.meter_id::text, meter.aggregation, rows.workflow_id::text, rows."group",
     floor(extract(epoch FROM rows.occurred_at) / {QUARTER})::bigint AS quarter,
     count(*) FILTER (WHERE rows.counted), count(*) FILTER (WHERE rows.counted AND rows.succeeded IS NOT NULL),
     count(*) FILTER (WHERE rows.counted AND rows.succeeded),
     coalesce(sum(rows.outcomes) FILTER (WHERE rows.counted), 0),
     coalesce(sum(rows.quantity) FILTER (WHERE rows.counted), 0),
     coalesce(max(rows.quantity) FILTER (WHERE rows.counted), 0),
-    coalesce((array_agg(rows.quantity ORDER BY rows.occurred_at DESC, rows.quantity DESC)
-        FILTER (WHERE rows.counted AND meter.aggregation = 'latest'))[1], 0),
+    {{latest}},
     coalesce(max(rows.occurred_at) FILTER (WHERE rows.counted), max(rows.occurred_at)),
-    coalesce(array_agg(DISTINCT rows.value) FILTER (WHERE rows.counted AND rows.value IS NOT NULL), '{{{{}}}}'),
-    count(*) {{more}}
+    {{different}},
+    count(*)
 FROM {{source}} AS rows
 JOIN usage_meter AS meter ON meter.organization_id = %(organization)s AND meter.id = rows.meter_id
-GROUP BY rows.account_id, rows.meter_id, meter.aggregation, {{workflow}}, rows."group", quarter {{also}}
+GROUP BY rows.account_id, rows.meter_id, meter.aggregation, rows.workflow_id, rows."group", quarter
 """  # noqa: S608 - names of columns
+_LATEST = """coalesce((array_agg(rows.quantity ORDER BY rows.occurred_at DESC, rows.quantity DESC)
+        FILTER (WHERE rows.counted AND meter.aggregation = 'latest'))[1], 0)"""
+_DIFFERENT = "coalesce(array_agg(DISTINCT rows.value) FILTER (WHERE rows.counted AND rows.value IS NOT NULL), '{}')"
 _KEEP = f"""
 WITH kept AS (
     INSERT INTO usage_import_row (organization_id, usage_import_id, is_known, {_NAMES})
-    SELECT %(organization)s, %(usage_import)s, known.key IS NOT NULL, {", ".join(f"stage.{name}" for name in COLUMNS)}
-    FROM import_stage AS stage
-    LEFT JOIN usage_event_key AS known ON known.organization_id = %(organization)s AND known.key = stage.key
-    ORDER BY stage.key
+    SELECT %(organization)s, %(usage_import)s, line = ANY(%(known)s::bigint[]), {_NAMES}
+    FROM import_stage ORDER BY key
     ON CONFLICT DO NOTHING
-    RETURNING *
+    RETURNING is_known
 )
-{GROUPED.format(source="kept", workflow="rows.workflow_key", more=", rows.is_known", also=", rows.is_known")}
+SELECT count(*) FILTER (WHERE NOT is_known), count(*) FILTER (WHERE is_known) FROM kept
 """  # noqa: S608 - names of columns
+# LATERAL, so that no plan reads a whole table for a slice: the temporary table has no statistics.
 _REPEATED = """
-SELECT stage.line, kept.line, stage.digest <> kept.digest FROM import_stage AS stage
-JOIN usage_import_row AS kept ON kept.organization_id = %(organization)s
-    AND kept.usage_import_id = %(usage_import)s AND kept.key = stage.key AND kept.line <> stage.line
+SELECT stage.line, kept.line, stage.digest <> kept.digest FROM import_stage AS stage CROSS JOIN LATERAL (
+    SELECT line, digest FROM usage_import_row WHERE organization_id = %(organization)s
+        AND usage_import_id = %(usage_import)s AND usage_import_row.key = stage.key LIMIT 1
+) AS kept WHERE kept.line <> stage.line
 """
 _KNOWN = """
-SELECT stage.line, known.digest <> stage.digest,
-    EXISTS (SELECT FROM usage_correction AS done
-        WHERE done.organization_id = %(organization)s AND done.original_key = stage.key)
-FROM import_stage AS stage
-JOIN usage_event_key AS known ON known.organization_id = %(organization)s AND known.key = stage.key
+SELECT stage.line, stage.key, known.digest <> stage.digest FROM import_stage AS stage CROSS JOIN LATERAL (
+    SELECT digest FROM usage_event_key WHERE organization_id = %(organization)s AND usage_event_key.key = stage.key
+    LIMIT 1
+) AS known
 """
-_ADD = """
+_CORRECTED = """
+SELECT original_key FROM usage_correction WHERE organization_id = %s AND original_key = ANY(%s::uuid[])
+"""
+_SUM = """
 INSERT INTO usage_import_sum AS kept (organization_id, usage_import_id, account_id, meter_id, day, workflow_key,
     "group", rows_new, rows_known, rows_voided, events, quantity, voided_events, voided_quantity, last_event_at)
-SELECT %(organization)s, %(usage_import)s, part.account_id, part.meter_id, part.day, part.workflow_key, part."group",
-    part.rows_new, part.rows_known, part.rows_voided, part.events, part.quantity, part.voided_events,
-    part.voided_quantity, part.last_event_at
-FROM unnest(%(account_id)s::uuid[], %(meter_id)s::uuid[], %(day)s::date[], %(workflow_key)s::text[],
-    %(group)s::text[], %(rows_new)s::bigint[], %(rows_known)s::bigint[], %(rows_voided)s::bigint[],
-    %(events)s::bigint[], %(quantity)s::numeric[], %(voided_events)s::bigint[], %(voided_quantity)s::numeric[],
-    %(last_event_at)s::timestamptz[])
-    AS part(account_id, meter_id, day, workflow_key, "group", rows_new, rows_known, rows_voided, events, quantity,
-        voided_events, voided_quantity, last_event_at)
+SELECT %(organization)s, %(usage_import)s, rows.account_id, rows.meter_id,
+    (rows.occurred_at AT TIME ZONE account.timezone)::date AS day, rows.workflow_key, rows."group",
+    count(*) FILTER (WHERE NOT is_known), count(*) FILTER (WHERE is_known), 0,
+    count(*) FILTER (WHERE NOT is_known AND counted),
+    coalesce(CASE meter.aggregation WHEN 'max' THEN max(quantity) FILTER (WHERE NOT is_known AND counted)
+        WHEN 'latest' THEN {latest}
+        WHEN 'unique' THEN 0 ELSE sum(quantity) FILTER (WHERE NOT is_known AND counted) END, 0),
+    0, 0, coalesce(max(occurred_at) FILTER (WHERE NOT is_known AND counted), max(occurred_at))
+FROM usage_import_row AS rows
+JOIN usage_meter AS meter ON meter.organization_id = %(organization)s AND meter.id = rows.meter_id
+JOIN accounts_account AS account ON account.organization_id = %(organization)s AND account.id = rows.account_id
+WHERE rows.organization_id = %(organization)s AND rows.usage_import_id = %(usage_import)s
+    AND rows.line > %(low)s AND rows.line <= %(high)s
+GROUP BY rows.account_id, rows.meter_id, meter.aggregation, day, rows.workflow_key, rows."group"
+"""
+_LATEST_OF_DAY = """(array_agg(quantity ORDER BY occurred_at DESC, quantity DESC)
+            FILTER (WHERE NOT is_known AND counted AND meter.aggregation = 'latest'))[1]"""
+_ON_CONFLICT = """
 ON CONFLICT (organization_id, usage_import_id, account_id, meter_id, day, workflow_key, "group") DO UPDATE SET
     rows_new = kept.rows_new + excluded.rows_new,
     rows_known = kept.rows_known + excluded.rows_known,
@@ -109,6 +122,19 @@ ON CONFLICT (organization_id, usage_import_id, account_id, meter_id, day, workfl
     voided_events = kept.voided_events + excluded.voided_events,
     voided_quantity = kept.voided_quantity + excluded.voided_quantity,
     last_event_at = GREATEST(kept.last_event_at, excluded.last_event_at)
+"""
+_ADD = """
+INSERT INTO usage_import_sum AS kept (organization_id, usage_import_id, account_id, meter_id, day, workflow_key,
+    "group", rows_new, rows_known, rows_voided, events, quantity, voided_events, voided_quantity, last_event_at)
+SELECT %(organization)s, %(usage_import)s, part.account_id, part.meter_id, part.day, part.workflow_key, part."group",
+    part.rows_new, part.rows_known, part.rows_voided, part.events, part.quantity, part.voided_events,
+    part.voided_quantity, part.last_event_at
+FROM unnest(%(account_id)s::uuid[], %(meter_id)s::uuid[], %(day)s::date[], %(workflow_key)s::text[],
+    %(group)s::text[], %(rows_new)s::bigint[], %(rows_known)s::bigint[], %(rows_voided)s::bigint[],
+    %(events)s::bigint[], %(quantity)s::numeric[], %(voided_events)s::bigint[], %(voided_quantity)s::numeric[],
+    %(last_event_at)s::timestamptz[])
+    AS part(account_id, meter_id, day, workflow_key, "group", rows_new, rows_known, rows_voided, events, quantity,
+        voided_events, voided_quantity, last_event_at)
 """
 
 _NULL = "\\N"
@@ -143,6 +169,12 @@ class Kept(NamedTuple):
     known: list[tuple[int, bool, bool]]
 
 
+def grouped(source: str, *, rich: bool) -> str:
+    """The query that sums a table of events by quarters of an hour; `rich` for meters that keep no sums."""
+    latest, different = (_LATEST, _DIFFERENT) if rich else ("0::numeric", "'{}'::text[]")
+    return _GROUPED.format(source=source, latest=latest, different=different)
+
+
 def stage(one: UsageImport, rows: Sequence[tuple[int, Staged]]) -> Kept:
     """Look which of these rows are known, without keeping any yet; then `keep` the good ones."""
     arguments = _names(one)
@@ -151,23 +183,36 @@ def stage(one: UsageImport, rows: Sequence[tuple[int, Staged]]) -> Kept:
         cursor.execute(_REPEATED, arguments)
         repeated = cursor.fetchall()
         cursor.execute(_KNOWN, arguments)
-        return Kept(repeated, cursor.fetchall())
+        known = cursor.fetchall()
+        corrected = set()
+        if known:
+            cursor.execute(_CORRECTED, [one.organization_id, [key for _, key, _ in known]])
+            corrected = {key for (key,) in cursor.fetchall()}
+    return Kept(repeated, [(line, differs, key in corrected) for line, key, differs in known])
 
 
-def keep(one: UsageImport, zone_of: ZoneOf, without: Iterable[int]) -> tuple[int, int]:
-    """Keep the staged rows except those lines, and add up what they bring; returns how many are new and known."""
+def keep(one: UsageImport, kept: Kept, without: Iterable[int]) -> tuple[int, int]:
+    """Keep the staged rows except those lines; returns how many are new and how many were known."""
     without = list(without)
     with connection.cursor() as cursor:
         if without:
             cursor.execute("DELETE FROM import_stage WHERE line = ANY(%s)", [without])
-        cursor.execute(_KEEP, _names(one))
-        parts, new, known = [], 0, 0
-        for row in cursor.fetchall():
-            *fields, rows, is_known = row
-            parts.append(_day_part(Quarter(*fields), rows, zone_of, is_known=is_known))
-            new, known = (new, known + rows) if is_known else (new + rows, known)
-        add_parts(one, parts)
+        cursor.execute(_KEEP, _names(one) | {"known": [line for line, _, _ in kept.known]})
+        new, known = cursor.fetchone()
     return new, known
+
+
+def sum_lines(one: UsageImport, low: int, high: int) -> None:
+    """Add the kept rows of these lines (low exclusive) to the sums by local day."""
+    query = _SUM.format(latest=_LATEST_OF_DAY if is_rich(one) else "NULL")
+    with connection.cursor() as cursor:
+        cursor.execute(query + _ON_CONFLICT, _names(one) | {"low": low, "high": high})
+
+
+def is_rich(one: UsageImport) -> bool:
+    """Whether the organization has meters that keep a latest value or count different ones."""
+    kinds = (Meter.Aggregation.LATEST, Meter.Aggregation.UNIQUE)
+    return bool(Meter.objects.filter(organization=one.organization_id, aggregation__in=kinds).exists())
 
 
 def add_parts(one: UsageImport, parts: Iterable[DayPart]) -> None:
@@ -177,7 +222,7 @@ def add_parts(one: UsageImport, parts: Iterable[DayPart]) -> None:
         return
     arrays = {name: list(column) for name, column in zip(DayPart._fields, zip(*merged, strict=True), strict=True)}
     with connection.cursor() as cursor:
-        cursor.execute(_ADD, _names(one) | arrays)
+        cursor.execute(_ADD + _ON_CONFLICT, _names(one) | arrays)
 
 
 def _merged(parts: Iterable[DayPart]) -> list[DayPart]:
@@ -212,16 +257,6 @@ def _quantity(parts: list[DayPart]) -> Decimal:
     return sum((part.quantity for part in parts), Decimal(0))
 
 
-def _day_part(part: Quarter, rows: int, zone_of: ZoneOf, *, is_known: bool) -> DayPart:
-    day = place_of(part.quarter, zone_of(part.account))[1]
-    fresh = not is_known
-    return DayPart(
-        part.account, part.meter, day, part.workflow or "", part.group, rows if fresh else 0, 0 if fresh else rows, 0,
-        part.events if fresh else 0, part.quantity if fresh and part.aggregation != "unique" else Decimal(0), 0,
-        Decimal(0), part.last_at, part.aggregation,
-    )  # fmt: skip
-
-
 def _names(one: UsageImport) -> dict[str, Any]:
     return {"organization": one.organization_id, "usage_import": one.pk}
 
@@ -240,13 +275,23 @@ def _line(line: int, one: Staged) -> str:
     counted, event = one.counted, one.event
     assert counted is not None  # noqa: S101 - the others were refused
     reading = counted.reading
-    texts = (
-        reading.workflow or "", reading.group, plain_text(reading.quantity),
-        None if reading.outcomes is None else plain_text(reading.outcomes), reading.succeeded, reading.attempt,
-        reading.environment, reading.counted, reading.value, event.source, event.id, one.properties.decode(),
-    )  # fmt: skip
-    start = f"{line}\t{one.key}\t{one.digest}\t{one.occurred_at}\t{counted.account}\t{counted.meter}\t"
-    return start + "\t".join([_escaped(text) for text in texts]) + "\n"
+    quantity, outcomes = reading.quantity, reading.outcomes
+    texts = [reading.workflow or "", reading.group, reading.environment, event.source, event.id]
+    texts.append(one.properties.decode())
+    value = reading.value
+    # All but a counted value were checked to be free of tabs and line breaks.
+    if value is not None or "\\" in "".join(texts):
+        texts = [_escaped(text) for text in texts]
+        value = _escaped(value)
+    workflow, group, environment, source, event_id, properties = texts
+    return (
+        f"{line}\t{one.key}\t{one.digest}\t{one.occurred_at}\t{counted.account}\t{counted.meter}\t{workflow}\t{group}\t"
+        f"{quantity if type(quantity) is int else plain_text(quantity)}\t"
+        f"{_NULL if outcomes is None else plain_text(outcomes)}\t"
+        f"{_NULL if reading.succeeded is None else reading.succeeded}\t"
+        f"{_NULL if reading.attempt is None else reading.attempt}\t{environment}\t{reading.counted}\t"
+        f"{_NULL if value is None else value}\t{source}\t{event_id}\t{properties}\n"
+    )
 
 
 def _escaped(field: object) -> str:

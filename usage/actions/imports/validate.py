@@ -30,6 +30,7 @@ from usage.calc.problems import Problem, excerpt_of
 from usage.models import BadRow, Meter, UsageImport
 
 SLICE = 5_000  # rows a transaction
+SUMMED = 200_000  # lines a transaction
 ERRORS_KEPT = 1_000
 OLDEST = datetime(2000, 1, 1, tzinfo=UTC)  # the first partition there can be
 _NO_TIME = Problem(0, "no_time", "Each row needs the time at which the event happened: imports fill in none.", "/time")
@@ -131,6 +132,15 @@ def read_slice(one: UsageImport, reader: RowReader, now: datetime) -> bool:
     return len(rows) == SLICE
 
 
+def sum_slice(one: UsageImport) -> bool:
+    """Add up the next rows that were kept; returns whether there are more."""
+    low = int(one.position.get("line", 0))
+    high = low + SUMMED
+    stage.sum_lines(one, low, high)
+    one.done, one.position = high, {"line": high}
+    return high < one.todo
+
+
 class _Slice:
     """Some rows on their way: kept, repeated, known or bad."""
 
@@ -161,7 +171,7 @@ class _Slice:
         good, repeated = self._sort(batch, lines, bad)
         kept = stage.stage(self.one, good)
         repeated += self._refuse_known(kept, bad)
-        new, known = stage.keep(self.one, self.reader.directory.zone_of, {*bad, *self._lines_of(kept)})
+        new, known = stage.keep(self.one, kept, {*bad, *self._lines_of(kept)})
         differing = sum(differs for line, differs, _ in kept.known if line not in bad)
         self.bad |= bad
         self.one.rows_new += new

@@ -38,7 +38,7 @@ WHERE event.organization_id = %(organization)s AND event.meter_id = %(meter)s
     AND NOT EXISTS (SELECT FROM usage_correction AS done WHERE done.organization_id = event.organization_id
         AND done.account_id = event.account_id AND done.reversal_key = event.key)
 """  # noqa: S608 - names of columns
-_FOUND = stage.GROUPED.format(source=f"({_WINDOW})", workflow="rows.workflow_id::text", more="", also="")
+_FOUND = stage.grouped(f"({_WINDOW})", rich=False)
 _PICK_WINDOW = f"SELECT key::text, account_id, occurred_at FROM ({_WINDOW}) AS picked LIMIT %(count)s"  # noqa: S608
 _PICK_ROWS = """
 SELECT key::text, account_id, occurred_at FROM usage_import_row
@@ -73,7 +73,7 @@ WITH picked AS MATERIALIZED (
         jsonb_build_object('id', event_id, 'source', source, 'reason', %(reason)s::text)
     FROM taken
 )
-{stage.GROUPED.format(source="taken", workflow="rows.workflow_id::text", more="", also="")}
+{stage.grouped("taken", rich=False)}
 """  # noqa: S608 - names of columns
 
 

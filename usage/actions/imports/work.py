@@ -83,6 +83,7 @@ class _Run:
         for name, value in before.items():
             setattr(one, name, value)
         self.reader = None
+        self.directory = Directory(self.organization_id, 0.0, {}, {}, {}, {})
 
     def _refuse(self, one: UsageImport, words: str) -> None:
         one.problem = words
@@ -119,6 +120,13 @@ class _Run:
         self.reader = None
         if not one.rows:
             raise FileProblem("The file has no rows: it names columns, but no event.")
+        one.step, one.done, one.todo = "sum", 0, int(one.position.get("line", one.rows))
+        one.position = {}
+
+    def add_up(self, one: UsageImport) -> None:
+        """Add up the next rows by local day."""
+        if validate.sum_slice(one):
+            return
         one.step, one.position = ("window" if one.replaces_window else "preview"), {}
         one.done, one.todo = 0, 0
 
@@ -177,6 +185,7 @@ class _Run:
 _STEPS: dict[tuple[str, str], Callable[[_Run, UsageImport], None]] = {
     (State.VALIDATING, "clear"): _Run.clear,
     (State.VALIDATING, "rows"): _Run.read,
+    (State.VALIDATING, "sum"): _Run.add_up,
     (State.VALIDATING, "window"): _Run.find_window,
     (State.VALIDATING, "preview"): _Run.compare,
     (State.CLOSING, "rows"): _Run.store,
