@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path
 
 from budgets.views import (
+    accuracy,
     burndown,
     commits,
     costs,
@@ -11,9 +12,11 @@ from budgets.views import (
     ledger,
     margin,
     periods,
+    planned,
     planner,
     rated,
     reconciliation,
+    run_outs,
     statements,
 )
 
@@ -68,4 +71,12 @@ urlpatterns: list[URLPattern] = [
         name="scenario_change",
     ),
     path("accounts/<uuid:account_id>/burndown/right-sizing/", planner.sizing, name="right_sizing"),
+    path("accounts/<uuid:account_id>/planned/", planned.planned, name="planned"),
+    path("accounts/<uuid:account_id>/planned/<uuid:plan_id>/cancel/", planned.planned_cancel, name="planned_cancel"),
+    path("run-outs/", run_outs.organization_run_outs, name="run_outs"),
+    path("run-outs/run-outs.csv", run_outs.organization_run_outs_csv, name="run_outs_csv"),
+    path("run-outs/calendar/new/", run_outs.feed_new, name="feed_new"),
+    path("run-outs/calendar/revoke/", run_outs.feed_revoke, name="feed_revoke"),
+    path("calendar/<str:token>.ics", run_outs.feed, name="feed"),
+    path("forecasts/accuracy/", accuracy.accuracy, name="accuracy"),
 ]

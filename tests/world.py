@@ -1,7 +1,7 @@
 """Two whole organizations side by side, for the tests that try to see from one into the other."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -17,6 +17,15 @@ from accounts.models import (
     Organization,
     Role,
     Scope,
+)
+from budgets.models import (
+    Commit,
+    CommitBalance,
+    CommitChange,
+    Contract,
+    LedgerEntry,
+    PlannedActivity,
+    Scenario,
 )
 from consumption_cs.lib.ids import uuid7
 from consumption_cs.lib.tenancy import enter
@@ -54,6 +63,9 @@ class AccountWorld:
     price: Price
     event: Event
     audit: AuditEvent
+    commit: Commit
+    scenario: Scenario
+    plan: PlannedActivity
 
 
 @dataclass
@@ -102,6 +114,11 @@ class World:
             "organization_id": self.organization.pk,
             "import_id": self.usage_import.pk,
             "cost_id": self.cost.pk,
+            "commit_id": own.commit.pk,
+            "contract_id": own.commit.contract_id,
+            "plan_id": own.plan.pk,
+            "scenario_id": own.scenario.pk,
+            "change": "cancel",
             "starts_on": f"{own.event.occurred_at:%Y-%m-01}",
         }
 
@@ -181,7 +198,38 @@ def _make_account(world: World, number: int, now: datetime) -> AccountWorld:
         price=factories.make_price(world.meter, "0.0075309", account),
         event=_event(world, account, workflow, own, now),
         audit=_audit(world.organization, account, members[Role.PORTAL_OWNER], own),
+        commit=_promise(account, world.meter, own, now),
+        scenario=Scenario.objects.create(organization=world.organization, account=account, name=f"{own} plan"),
+        plan=PlannedActivity.objects.create(
+            organization=world.organization,
+            account=account,
+            kind=PlannedActivity.Kind.LAUNCH,
+            name=f"{own} launch",
+            starts_on=now.date(),
+            ends_on=now.date() + timedelta(days=3),
+        ),
     )
+
+
+def _promise(account: Account, meter: Meter, canary: str, now: datetime) -> Commit:
+    """A commit with a change, a booking and a balance, under a contract whose term leaves room for others."""
+    own: dict[str, Any] = {"organization": account.organization, "account": account}
+    contract = Contract.objects.create(
+        **own, name=f"{canary} contract", starts_on=date(2020, 1, 1), ends_on=date(2021, 1, 1)
+    )
+    day = (now - timedelta(days=40)).date()
+    commit: Commit = Commit.objects.create(
+        **own, contract=contract, name=f"{canary} commit", unit="USD", amount=9, value=9, effective_on=day
+    )
+    CommitChange.objects.create(
+        **own, commit=commit, kind="reordered", effective_on=day, reason=f"{canary} reason", actor_name=canary
+    )
+    LedgerEntry.objects.create(**own, commit=commit, kind="granted", day=day, amount=9, why=f"{canary} why")
+    LedgerEntry.objects.create(
+        **own, commit=commit, kind="drawn", day=day, meter=meter, amount=-1, why=f"{canary} why"
+    )
+    CommitBalance.objects.create(**own, commit=commit, settled=8, ongoing=8, settled_at=now)
+    return commit
 
 
 def _invite(
