@@ -1,6 +1,6 @@
 """How fast usage becomes money: rated, drawn from commits and booked, from the event to the settled spend.
 
-    python -m benchmarks.settlement [--json] [--accounts 600] [--seconds 60] [--backlog 2000000]
+    python -m benchmarks.settlement [--json] [--accounts 300] [--seconds 60] [--backlog 2000000]
 
 Each account has three meters with graduated prices and two commits. Everything, the load's client included, runs on
 this machine. `accounts_per_s` is one process that settles accounts whose running day was touched; `lag_*` is from
@@ -353,7 +353,7 @@ def touch_all(organization_id: UUID) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print only JSON on standard output")
-    parser.add_argument("--accounts", type=int, default=600)
+    parser.add_argument("--accounts", type=int, default=300)
     parser.add_argument("--seconds", type=int, default=60, help="how long events arrive while lags are measured")
     parser.add_argument("--backlog", type=int, default=2_000_000, help="events that wait when the workers start")
     options = parser.parse_args()

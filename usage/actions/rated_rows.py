@@ -1,5 +1,6 @@
 """The statements of rating: usage, prices and running totals in, rated days, spends and totals out; many at once."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -41,16 +42,17 @@ SELECT id::text, meter_id::text, account_id::text, currency, effective_on, terms
 WHERE organization_id = %s AND in_force AND (account_id IS NULL OR account_id = ANY(%s::uuid[]))
 """
 
-# In an order that does not depend on which event came first, because of equal parts the first gets the odd cent.
+# OFFSET 0 keeps each stretch a range of the index, whatever the planner believes about tables that just grew.
 _USES = """
-SELECT used.id, used.account_id::text, used.day, used.meter_id::text, used."group", used.quantity, used.events,
-    used.spend
-FROM unnest(%s::uuid[], %s::date[], %s::date[]) AS stretch(account_id, first, until)
-JOIN usage_day AS used ON used.organization_id = %s AND used.account_id = stretch.account_id
-    AND used.day >= stretch.first AND used.day < stretch.until
-LEFT JOIN usage_workflow AS workflow ON workflow.organization_id = %s AND workflow.id = used.workflow_id
-ORDER BY used.account_id, used.day, used.meter_id, workflow.key COLLATE "C" NULLS FIRST, used."group" COLLATE "C"
+SELECT used.* FROM unnest(%s::uuid[], %s::date[], %s::date[]) AS stretch(account_id, first, until)
+CROSS JOIN LATERAL (
+    SELECT id, account_id::text, day, meter_id::text, "group", quantity, events, spend, workflow_id::text
+    FROM usage_day WHERE organization_id = %s AND account_id = stretch.account_id
+        AND day >= stretch.first AND day < stretch.until OFFSET 0
+) AS used
 """
+
+_WORKFLOW_KEYS = "SELECT id::text, key FROM usage_workflow WHERE organization_id = %s AND id = ANY(%s::uuid[])"
 
 _COLUMNS = (
     "account_id::text, day, meter_id::text, cell, price_id::text, quantity, events, amount, total_quantity,"
@@ -58,15 +60,21 @@ _COLUMNS = (
 )
 
 _EXISTING = f"""
-SELECT {_COLUMNS} FROM unnest(%s::uuid[], %s::date[], %s::date[]) AS stretch(account_id, first, until)
-JOIN usage_rated_day USING (account_id) WHERE organization_id = %s AND day >= stretch.first AND day < stretch.until
+SELECT rated.* FROM unnest(%s::uuid[], %s::date[], %s::date[]) AS stretch(account_id, first, until)
+CROSS JOIN LATERAL (
+    SELECT {_COLUMNS} FROM usage_rated_day WHERE organization_id = %s AND account_id = stretch.account_id
+        AND day >= stretch.first AND day < stretch.until OFFSET 0
+) AS rated
 """  # noqa: S608 - names of columns
 
 _BEFORE = f"""
-SELECT DISTINCT ON (account_id, stretch.start, meter_id, cell) stretch.start, {_COLUMNS}
-FROM unnest(%s::uuid[], %s::date[], %s::date[]) AS stretch(account_id, start, first)
-JOIN usage_rated_day USING (account_id) WHERE organization_id = %s AND day >= stretch.start AND day < stretch.first
-ORDER BY account_id, stretch.start, meter_id, cell, day DESC
+SELECT stretch.start, rated.* FROM unnest(%s::uuid[], %s::date[], %s::date[]) AS stretch(account_id, start, first)
+CROSS JOIN LATERAL (
+    SELECT DISTINCT ON (usage_rated_day.meter_id, cell) {_COLUMNS} FROM usage_rated_day
+    WHERE organization_id = %s AND account_id = stretch.account_id
+        AND usage_rated_day.day >= stretch.start AND usage_rated_day.day < stretch.first
+    ORDER BY usage_rated_day.meter_id, cell, usage_rated_day.day DESC
+) AS rated
 """  # noqa: S608 - names of columns
 
 _EVENTS = """
@@ -180,9 +188,17 @@ def read_prices(organization_id: UUID, accounts: Iterable[str]) -> PriceBook:
 
 
 def read_uses(organization_id: UUID, stretches: Sequence[Stretch]) -> list[Use]:
-    """Return the usage of the stretches, by account and day."""
+    """Return the usage of the stretches, by account, day, meter, workflow and group.
+
+    In an order that does not depend on which event came first, because of equal parts the first gets the odd cent.
+    """
     columns = [[s.account for s in stretches], [s.first for s in stretches], [s.until for s in stretches]]
-    return [Use(*row) for row in rows_of(_USES, [*columns, organization_id, organization_id])]
+    uses = [Use(*row) for row in rows_of(_USES, [*columns, organization_id])]
+    shared = Counter((use.account, use.day, use.meter) for use in uses)
+    named = {use.workflow for use in uses if use.workflow and shared[use.account, use.day, use.meter] > 1}
+    keys = dict(rows_of(_WORKFLOW_KEYS, [organization_id, list(named)])) if named else {}
+    uses.sort(key=lambda use: (use.account, use.day, use.meter, keys.get(use.workflow, ""), use.group))
+    return uses
 
 
 def read_rated(organization_id: UUID, stretches: Sequence[Stretch]) -> list[Rated]:

@@ -26,6 +26,7 @@ class Use(NamedTuple):
     quantity: Decimal
     events: int
     spend: Decimal | None
+    workflow: str | None = None
 
 
 class Rated(NamedTuple):
