@@ -128,11 +128,11 @@ def _put_on_account(account: Account, now: datetime) -> None:
 
 
 def _details(contract: Contract) -> dict[str, str]:
+    """What the audit log keeps of a contract; not the note, for the account's own people read that log too."""
     return {
         "name": contract.name,
         "starts_on": contract.starts_on.isoformat(),
         "ends_on": contract.ends_on.isoformat() if contract.ends_on else "",
         "draw_policy": contract.draw_policy,
         "overage_factor": f"{contract.overage_factor:f}",
-        "note": contract.note,
     }

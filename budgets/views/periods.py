@@ -38,9 +38,10 @@ def periods(request: HttpRequest) -> HttpResponse:
     closed = closed_periods(viewer, words)
     shows_closed = request.GET.get("show") == "closed"
     page = Paginator(closed if shows_closed else ended, LINES_SHOWN).get_page(request.GET.get("page"))
-    rows = [(row, row.ends_on - DAY) for row in page.object_list] if shows_closed else []
+    shown: list[Any] = list(page.object_list)
+    rows = [(row, row.ends_on - DAY) for row in shown] if shows_closed else []
     if not shows_closed:
-        with_amounts(viewer, page.object_list)
+        with_amounts(viewer, shown)
     here = request.path
     context = {
         "page": page,
@@ -68,7 +69,8 @@ def periods_close(request: HttpRequest) -> HttpResponse:
     wanted = [one for one in chosen if one]
     known = Account.objects.visible_to(viewer).filter(pk__in=[pk for pk, _ in wanted])
     accounts: dict[Any, Account] = {row.pk: row for row in known}
-    done, problems = 0, []
+    done = 0
+    problems: list[str] = []
     for pk, starts_on in wanted:
         problem = _close(viewer, accounts.get(pk), starts_on, now)
         done, problems = (done, [*problems, problem]) if problem else (done + 1, problems)

@@ -85,7 +85,7 @@ def reconciliation(request: HttpRequest) -> HttpResponse:
     context = _check_context(viewer) | {
         "asked": asked,
         "page": page,
-        "rows": [(line, line.is_off(tolerance)) for line in with_accepted(viewer, page.object_list)],
+        "rows": [(line, line.is_off(tolerance)) for line in with_accepted(viewer, list(page.object_list))],
         "lines": lines,
         "everything": everything,
         "off": [line for line in everything if line.is_off(tolerance)],
