@@ -2,11 +2,22 @@
 
 from django.urls import URLPattern, path
 
-from budgets.api import costs, periods, simulations
+from budgets.api import commits, costs, ledger, periods, simulations, statements
 
 app_name = "budgets-api"
 urlpatterns: list[URLPattern] = [
     path("accounts/<path:key>/billing-periods", periods.BillingPeriodListView.as_view(), name="billing-periods"),
+    path("accounts/<path:key>/contracts", commits.ContractListView.as_view(), name="contracts"),
+    path("accounts/<path:key>/commits", commits.CommitListView.as_view(), name="commits"),
+    path("accounts/<path:key>/ledger", ledger.LedgerView.as_view(), name="ledger"),
+    path("accounts/<path:key>/statements", statements.StatementListView.as_view(), name="statements"),
+    path("accounts/<path:key>/statements/<str:starts_on>", statements.StatementView.as_view(), name="statement"),
+    path("commits/<uuid:commit_id>", commits.CommitView.as_view(), name="commit"),
+    path("commits/<uuid:commit_id>/amendments", commits.AmendmentView.as_view(), name="commit-amendments"),
+    path("commits/<uuid:commit_id>/expiry", commits.ExpiryView.as_view(), name="commit-expiry"),
+    path("commits/<uuid:commit_id>/order", commits.CommitOrderView.as_view(), name="commit-order"),
+    path("commits/<uuid:commit_id>/cancellation", commits.CancellationView.as_view(), name="commit-cancellation"),
+    path("commits/<uuid:commit_id>/rollover", commits.RolloverView.as_view(), name="commit-rollover"),
     path("vendor-costs", costs.VendorCostListView.as_view(), name="vendor-costs"),
     path("vendor-costs/<uuid:cost_id>", costs.VendorCostView.as_view(), name="vendor-cost"),
     path("burndown-simulations", simulations.BurndownSimulationView.as_view(), name="burndown-simulations"),
