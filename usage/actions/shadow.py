@@ -21,7 +21,7 @@ from usage.calc.billing_periods import Span, billing_span
 from usage.calc.day_rating import Use, rate_days
 from usage.calc.price_book import Dated, PriceBook
 from usage.models import BillingPeriod, Price, RateCardVersion
-from usage.reports.drafts import FAILED, READY, RUNNING, fingerprint
+from usage.reports.drafts import FAILED, READY, RUNNING, fingerprint, unchanged
 
 CHUNK = 50  # accounts a transaction; progress is told after each
 ZERO = Decimal(0)
@@ -183,7 +183,8 @@ def _store(version_id: UUID, run: str, shadow: dict[str, Any], at: datetime | No
 
 
 def _books(viewer: Viewer, version: RateCardVersion) -> _Books:
-    changed = [_as_dated(price) for price in version.prices.all()]
+    left_out = {line.pk for line in unchanged(viewer, version)}
+    changed = [_as_dated(price) for price in version.prices.all() if price.pk not in left_out]
     return _Books(_dated(viewer, version.card.currency), changed)
 
 
