@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -144,6 +144,8 @@ def entries(
         rows = database.fetchall()
     balances = _balances(arguments, rows)
     lines = [_line(row, *balances[row[0]]) for row in rows]
+    if viewer.is_portal:
+        lines = [_without_names(line) for line in lines]
     more = len(lines) > page_size
     lines = lines[:page_size]
     next_cursor = f"{lines[-1].day.isoformat()}_{lines[-1].id}" if more else ""
@@ -225,3 +227,10 @@ def _line(row: tuple[Any, ...], balance: Decimal | None, total: Decimal) -> Ledg
         actor_name=actor_name or actor_email or "",
         booked_at=booked_at,
     )
+
+
+def _without_names(line: LedgerLine) -> LedgerLine:
+    """Return the line as a customer reads it: which of the vendor's people acted is the vendor's own."""
+    if not line.actor_name:
+        return line
+    return replace(line, actor_name="", reason=line.reason.replace(f" by {line.actor_name}: ", ": "))

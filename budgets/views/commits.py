@@ -142,7 +142,7 @@ def contract_edit(request: HttpRequest, account_id: UUID, contract_id: UUID) -> 
         raise Http404
     names = ("name", "starts_on", "ends_on", "draw_policy", "overage_factor", "note")
     initial = {name: getattr(contract, name) for name in names}
-    initial["overage_factor"] = contract.overage_factor.normalize()
+    initial["overage_factor"] = f"{contract.overage_factor.normalize():f}"
     form = ContractForm(request.POST or None, initial=initial)
     if form.is_valid():
         try:

@@ -9,8 +9,16 @@ from django.test import Client
 from accounts.models import Account, Organization, Role
 from budgets.models import Commit, CommitChange, Contract
 from consumption_cs.lib.tenancy import enter
-from tests.budgets.ledger_factories import make_commit, make_contract
-from tests.factories import make_account, make_member, make_meter, make_organization, signed_in, staff_of
+from tests.budgets.ledger_factories import draw, make_commit, make_contract
+from tests.factories import (
+    make_account,
+    make_member,
+    make_meter,
+    make_organization,
+    make_user,
+    signed_in,
+    staff_of,
+)
 
 pytestmark = pytest.mark.django_db
 TODAY = datetime.now(timezone.utc).date()
@@ -164,3 +172,31 @@ def test_two_contracts_cannot_cover_the_same_day(account: Account, finance: Clie
     answer = finance.post(f"/accounts/{account.pk}/contracts/new/", form | {"overage_factor": "1"})
     assert answer.status_code == 422
     assert "Another contract covers a part of this term" in answer.content.decode()
+
+
+def test_round_amounts_have_no_exponent_in_the_download_or_on_the_page(account: Account, finance: Client) -> None:
+    make_commit(account, "120000", contract=make_contract(account, overage_factor=Decimal(10)), effective_on=TODAY)
+    assert ",USD,120000,1,USD," in finance.get(f"/accounts/{account.pk}/commits/commits.csv").content.decode()
+    page = finance.get(f"/accounts/{account.pk}/commits/").content.decode()
+    assert "costs 10 times the contract rate" in page
+    assert "E+" not in page
+
+
+def test_a_customer_reads_the_reason_of_a_change_and_not_who_of_the_vendor_made_it(account: Account) -> None:
+    maker = make_member(account.organization, Role.FINANCE, make_user(name="Dana Vendorperson"))
+    day = TODAY - timedelta(days=2)
+    commit = make_commit(account, "100", effective_on=day)
+    draw(account, day, datetime.now(timezone.utc))
+    answer = signed_in(maker).post(
+        f"/accounts/{account.pk}/commits/{commit.pk}/amend/",
+        {"value_change": "50", "effective_on": day.isoformat(), "reason": "A gift"},
+    )
+    assert answer.status_code == 302
+    draw(account, day, datetime.now(timezone.utc))
+    seen = {}
+    for name, member in (("staff", maker), ("customer", make_member(account))):
+        client = signed_in(member)
+        paths = ("commits/", "ledger/?reversed=1", "ledger/ledger.csv")
+        seen[name] = [client.get(f"/accounts/{account.pk}/{path}").content.decode() for path in paths]
+    assert all("Dana Vendorperson" in page for page in seen["staff"])
+    assert all("A gift" in page and "Vendorperson" not in page for page in seen["customer"])
