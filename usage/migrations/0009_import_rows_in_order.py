@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddIndex(
             model_name='importrow',
-            index=models.Index(fields=['organization', 'usage_import', 'line'], name='import_row_in_order'),
+            index=models.Index(fields=['line', 'usage_import'], name='import_row_in_order'),
         ),
     ]
