@@ -91,9 +91,13 @@ def close_slice(one: UsageImport, directory: Directory) -> bool:
         names |= _workflows(cursor, names, directory)
         cursor.execute("SELECT nextval('usage_ingestbatch_id_seq')")
         names["batch"] = cursor.fetchone()[0]
+        # The parts of the statement have no statistics, and a loop in a loop over ten thousand rows takes seconds.
+        cursor.execute("SET LOCAL enable_nestloop = off")
         cursor.execute(_STORE + stage.grouped("told", rich=stage.is_rich(one)), names)
+        rows = cursor.fetchall()
+        cursor.execute("SET LOCAL enable_nestloop TO DEFAULT")
         quarters, stored = [], 0
-        for *fields, count in cursor.fetchall():
+        for *fields, count in rows:
             quarters.append(Quarter(*fields))
             stored += count
         if stored:
