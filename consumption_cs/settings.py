@@ -181,6 +181,12 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "usage.api.schema.describe_ingest",
     ],
+    "ENUM_NAME_OVERRIDES": {
+        "CommitKindEnum": "budgets.models.Commit.Kind",
+        "CommitChangeKindEnum": "budgets.models.CommitChange.Kind",
+        "LedgerEntryKindEnum": "budgets.models.LedgerEntry.Kind",
+        "PlannedActivityKindEnum": "budgets.models.PlannedActivity.Kind",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

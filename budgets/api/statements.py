@@ -104,7 +104,7 @@ class StatementListView(APIView):
     schema = ReadSchema()
     capability = "money.view"
 
-    @extend_schema(responses=StatementPeriodsSerializer)
+    @extend_schema(operation_id="accounts_statements_list", responses=StatementPeriodsSerializer)
     def get(self, request: Request, key: str) -> Response:
         viewer = viewer_of(request)
         account = account_of_key(viewer, key)
