@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.http import account_of, viewer_of
 from accounts.permissions import can, requires
-from budgets.finance_exports import margin_csv
+from budgets.exports.finance import margin_csv
 from budgets.views.finance import finance_page, organization_of
 from consumption_cs.lib.periods import add_months
 from consumption_cs.lib.tenancy import Viewer

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.http import account_of, viewer_of
 from accounts.permissions import can, require, requires
 from budgets.actions.invoices import enter_invoices
-from budgets.finance_exports import reconciliation_csv
+from budgets.exports.finance import reconciliation_csv
 from budgets.forms.invoices import InvoiceForm
 from budgets.models import LedgerCheck
 from budgets.reports.reconciled_days import days_of, meters_of
