@@ -155,7 +155,15 @@ class Correction(models.Model):
                 name="correction_kind_fits",
             ),
         ]
-        indexes = [models.Index(fields=["organization", "account", "-received_at"], name="correction_recent")]
+        indexes = [
+            models.Index(fields=["organization", "account", "-received_at"], name="correction_recent"),
+            models.Index(fields=["organization", "reversal_key"], name="correction_reversal"),
+            models.Index(
+                fields=["organization", "replacement_key"],
+                condition=Q(replacement_key__isnull=False),
+                name="correction_replacement",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.original_key}"
