@@ -1,15 +1,17 @@
 """Commits and contracts as finance changes them and the customer reads them."""
 
+import re
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.test import Client
 
-from accounts.models import Account, Organization, Role
-from budgets.models import Commit, CommitChange, Contract
+from accounts.models import Account, AuditEvent, Organization, Role
+from budgets.models import Commit, CommitBalance, CommitChange, Contract
 from consumption_cs.lib.tenancy import enter
-from tests.budgets.ledger_factories import draw, make_commit, make_contract
+from tests.budgets.ledger_factories import draw, make_commit, make_contract, rate
 from tests.factories import (
     make_account,
     make_member,
@@ -19,6 +21,7 @@ from tests.factories import (
     signed_in,
     staff_of,
 )
+from usage.models import TouchedDay
 
 pytestmark = pytest.mark.django_db
 TODAY = datetime.now(timezone.utc).date()
@@ -54,6 +57,13 @@ def new_commit(account: Account, **changes: str) -> dict[str, str]:
     return form | changes
 
 
+def save(client: Client, url: str, data: dict[str, str]) -> Any:
+    """Look at what the change does, then save it, as the page's two steps do; return what came last."""
+    answer = client.post(url, data)
+    found = re.search(r'name="seen" value="(\w+)"', answer.content.decode())
+    return client.post(url, data | {"seen": found[1]}, follow=True) if found else answer
+
+
 def test_an_account_without_any_commit_says_so_to_both_sides(account: Account, finance: Client) -> None:
     for client in (finance, signed_in(make_member(account))):
         page = client.get(f"/accounts/{account.pk}/commits/").content.decode()
@@ -63,13 +73,10 @@ def test_an_account_without_any_commit_says_so_to_both_sides(account: Account, f
 def test_the_first_commit_asks_for_its_contract_first(account: Account, finance: Client) -> None:
     answer = finance.get(f"/accounts/{account.pk}/commits/new/", follow=True)
     assert "make the contract first" in answer.content.decode()
-    made = finance.post(
-        f"/accounts/{account.pk}/contracts/new/",
-        {"name": "Order form", "starts_on": "2026-01-01", "draw_policy": "priority", "overage_factor": "1.25"},
-        follow=True,
-    )
+    terms = {"name": "Order form", "starts_on": "2026-01-01", "draw_policy": "priority", "overage_factor": "1.25"}
+    made = save(finance, f"/accounts/{account.pk}/contracts/new/", terms)
     assert "Order form is made" in made.content.decode()
-    done = finance.post(f"/accounts/{account.pk}/commits/new/", new_commit(account), follow=True).content.decode()
+    done = save(finance, f"/accounts/{account.pk}/commits/new/", new_commit(account)).content.decode()
     assert "Prepaid 2026 is made" in done
     enter(staff_of(account))
     assert Commit.objects.get().value == Decimal(1000)
@@ -98,7 +105,7 @@ def test_what_cannot_be_is_said_at_its_field_and_nothing_is_stored(
 
 def test_credits_are_worth_their_rate(account: Account, finance: Client) -> None:
     form = new_commit(account, unit="credits", amount="5000", rate="0.02")
-    page = finance.post(f"/accounts/{account.pk}/commits/new/", form, follow=True).content.decode()
+    page = save(finance, f"/accounts/{account.pk}/commits/new/", form).content.decode()
     assert "5,000 credits at 0.02, worth $100.00" in page
 
 
@@ -111,7 +118,7 @@ class TestChanges:
     def change(self, finance: Client, commit: Commit, what: str, **data: str) -> str:
         url = f"/accounts/{commit.account_id}/commits/{commit.pk}/{what}/"
         assert finance.get(url).status_code == 200
-        return finance.post(url, data, follow=True).content.decode()
+        return save(finance, url, data).content.decode()
 
     def test_an_amendment_is_kept_with_its_reason(self, finance: Client, commit: Commit) -> None:
         page = self.change(
@@ -187,11 +194,8 @@ def test_a_customer_reads_the_reason_of_a_change_and_not_who_of_the_vendor_made_
     day = TODAY - timedelta(days=2)
     commit = make_commit(account, "100", effective_on=day)
     draw(account, day, datetime.now(timezone.utc))
-    answer = signed_in(maker).post(
-        f"/accounts/{account.pk}/commits/{commit.pk}/amend/",
-        {"value_change": "50", "effective_on": day.isoformat(), "reason": "A gift"},
-    )
-    assert answer.status_code == 302
+    url = f"/accounts/{account.pk}/commits/{commit.pk}/amend/"
+    save(signed_in(maker), url, {"value_change": "50", "effective_on": day.isoformat(), "reason": "A gift"})
     draw(account, day, datetime.now(timezone.utc))
     seen = {}
     for name, member in (("staff", maker), ("customer", make_member(account))):
@@ -200,3 +204,75 @@ def test_a_customer_reads_the_reason_of_a_change_and_not_who_of_the_vendor_made_
         seen[name] = [client.get(f"/accounts/{account.pk}/{path}").content.decode() for path in paths]
     assert all("Dana Vendorperson" in page for page in seen["staff"])
     assert all("A gift" in page and "Vendorperson" not in page for page in seen["customer"])
+
+
+class TestWhatAChangeDoes:
+    """The step before saving, at an account that used 300 more than its commit of 100 holds."""
+
+    @pytest.fixture
+    def account(self, organization: Organization) -> Account:
+        return make_account(organization, billing_day=min((TODAY - timedelta(days=5)).day, 28))
+
+    @pytest.fixture
+    def commit(self, account: Account) -> Commit:
+        first = TODAY - timedelta(days=5)
+        make_contract(account, overage_factor=Decimal("1.5"))
+        commit = make_commit(account, "100", effective_on=first)
+        rate(account, make_meter(account.organization), first, "400")
+        draw(account, first, datetime.now(timezone.utc))
+        return commit
+
+    def url(self, commit: Commit, what: str = "amend") -> str:
+        return f"/accounts/{commit.account_id}/commits/{commit.pk}/{what}/"
+
+    def amendment(self, commit: Commit, value: str = "500") -> dict[str, str]:
+        return {"value_change": value, "effective_on": commit.effective_on.isoformat(), "reason": "Upsell"}
+
+    def test_balance_overage_and_days_are_shown_and_nothing_is_stored(self, finance: Client, commit: Commit) -> None:
+        page = re.sub(r"<[^>]+>", " ", finance.post(self.url(commit), self.amendment(commit)).content.decode())
+        words = " ".join(page.split())
+        assert "Balance of Prepaid $0.00 $200.00" in words
+        assert "Overage of the open period $300.00 $0.00" in words
+        assert "Due for the open period $450.00 $0.00" in words
+        enter(staff_of(commit.account))
+        assert not CommitChange.objects.exists()
+        assert not AuditEvent.objects.filter(action="commit.amended").exists()
+        assert CommitBalance.objects.get().ongoing == 0
+        assert not TouchedDay.objects.exists()
+
+    def test_what_was_shown_is_what_settlement_does(self, finance: Client, commit: Commit) -> None:
+        assert b"$200.00" in finance.post(self.url(commit), self.amendment(commit)).content
+        save(finance, self.url(commit), self.amendment(commit))
+        draw(commit.account, commit.effective_on, datetime.now(timezone.utc))
+        assert CommitBalance.objects.get().ongoing == 200
+
+    def test_answers_that_nobody_saw_the_effect_of_are_shown_first(self, finance: Client, commit: Commit) -> None:
+        first = finance.post(self.url(commit), self.amendment(commit)).content.decode()
+        seen = re.findall(r'name="seen" value="(\w+)"', first)[0]
+        page = finance.post(self.url(commit), self.amendment(commit, "900") | {"seen": seen}).content.decode()
+        assert "The form has changed since this was shown" in page
+        assert "$600.00" in page
+        enter(staff_of(commit.account))
+        assert not CommitChange.objects.exists()
+
+    def test_while_the_form_is_filled_in_only_the_effect_comes_back(self, finance: Client, commit: Commit) -> None:
+        part = finance.post(self.url(commit), self.amendment(commit), headers={"HX-Request": "true"})
+        assert b"<html" not in part.content
+        assert b"$200.00" in part.content
+        wrong = finance.post(self.url(commit), self.amendment(commit, "0"), headers={"HX-Request": "true"})
+        assert wrong.status_code == 200
+        assert b"other than zero" in wrong.content
+
+    def test_credits_show_what_they_are_worth_before_the_form_is_complete(
+        self, finance: Client, commit: Commit
+    ) -> None:
+        data = {"unit": "credits", "amount": "5000", "rate": "0.02"}
+        url = f"/accounts/{commit.account_id}/commits/new/"
+        part = finance.post(url, data, headers={"HX-Request": "true"}).content.decode()
+        assert "5,000 credits at 0.02 are worth $100.00." in part
+
+    def test_another_factor_changes_what_is_due(self, finance: Client, commit: Commit) -> None:
+        form = {"name": "Order form", "starts_on": "2026-01-01", "draw_policy": "priority", "overage_factor": "1"}
+        page = finance.post(f"/accounts/{commit.account_id}/contracts/{commit.contract_id}/", form).content.decode()
+        assert "$450.00" in page
+        assert "No ended day changes" in page
