@@ -15,6 +15,7 @@ from budgets.calc.burn_rate import ENOUGH_DAYS, burn_rate, month_end, straight_d
 from budgets.calc.forecast import forecast_cumulative
 from budgets.calc.period_end import LineForecast, period_end
 from budgets.calc.run_out import LEVELS, NEVER, Layers, RunOut, at_level, chance, daily, fan, mean, run_out, widened
+from budgets.calc.suppressed import suppressed
 from budgets.calc.usage_windows import Floats
 from budgets.models import ForecastCalibration, ForecastRun
 from budgets.reports.forecast_inputs import HORIZON_DAYS, Inputs, inputs_of, matrix
@@ -215,6 +216,7 @@ def _run(
             "widened": list(widen),
             "planned": [str(plan.pk) for plan in one.plans],
             "spent_28": float(one.history[-28:].sum()),
+            "held_back": _held_back(one),
         },
         **period,
     )
@@ -224,6 +226,12 @@ def _run(
     if one.has_commits:
         _tell_run_out(run, one, row, found, rate)
     return run
+
+
+def _held_back(one: Inputs) -> dict[str, float] | None:
+    """Return since how many days use runs flat as if it were capped, and where; None if it does not."""
+    found = suppressed(one.history)
+    return {"days": found.days, "level": round(found.level, 6)} if found else None
 
 
 def _tell_run_out(run: ForecastRun, one: Inputs, row: int, found: RunOut, rate: float | None) -> None:

@@ -44,6 +44,8 @@ def status(seen: Burndown) -> tuple[str, str]:
         return "Used up", "bad"
     if run.p_exhausted is not None and run.p_exhausted >= EVEN:
         return "Runs out early", "warn"
+    if run.details.get("held_back"):
+        return "Looks held back", "warn"
     if run.unused_mean is not None and run.remaining and run.unused_mean > run.remaining / 4:
         return "Will be left over", "info"
     return "Lasts the term", "good"
@@ -88,7 +90,7 @@ def lead(seen: Burndown) -> str:
     if run.remaining is None:
         parts.append(_period_text(run) if run.period_p50 is not None else "")
     else:
-        parts += [_range(seen, run), _money_ahead(run), _decision(seen)]
+        parts += [_range(seen, run), _held_back(run), _money_ahead(run), _decision(seen)]
     return " ".join(part for part in parts if part)
 
 
@@ -96,6 +98,17 @@ def _range(seen: Burndown, run: ForecastRun) -> str:
     if run.exhaust_p10 is None or run.basis != ForecastRun.Basis.MODEL:
         return ""
     return f"8 in 10 outcomes fall in {range_text(run, seen.today)}."
+
+
+def _held_back(run: ForecastRun) -> str:
+    found = run.details.get("held_back")
+    if not found:
+        return ""
+    level = whole(Decimal(str(found["level"])), run.currency)
+    return (
+        f"Use has been flat at about {level} a day for {found['days']} days, as if a cap held it back:"
+        " what is wanted may be more than this forecast shows."
+    )
 
 
 def _money_ahead(run: ForecastRun) -> str:

@@ -19,6 +19,8 @@ from budgets.models import (
     LedgerEntry,
     PlannedActivity,
 )
+from budgets.reports import burndown_words
+from budgets.reports.burndown import burndown
 from budgets.reports.forecast_accuracy import accuracy_report
 from budgets.reports.forecasts import accuracy_line, days_with_runs, latest_run, situation
 from consumption_cs.lib.ids import uuid7
@@ -164,6 +166,20 @@ def test_a_planned_load_test_brings_the_date_nearer() -> None:
     )
     after = run_of(account, NOW + timedelta(hours=1))
     assert after.exhaust_p50 == before.exhaust_p50 - timedelta(days=30)
+
+
+def test_use_that_runs_flat_against_a_cap_is_said_to_be_held_back() -> None:
+    account = make_account()
+    spend(account, 90)
+    days = AccountDay.objects.filter(account=account, day__lt=TODAY - timedelta(days=20))
+    for row in days:
+        AccountDay.objects.filter(organization_id=account.organization_id, account=account, day=row.day).update(
+            spend=Decimal(6 + row.day.toordinal() % 5)
+        )
+    commit(account, "100000")
+    run = run_of(account)
+    assert run.details["held_back"] == {"days": 20, "level": 10.0}
+    assert burndown_words.status(burndown(staff_of(account), account, NOW)) == ("Looks held back", "warn")
 
 
 def test_a_run_cannot_be_rewritten() -> None:
