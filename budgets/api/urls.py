@@ -2,13 +2,16 @@
 
 from django.urls import URLPattern, path
 
-from budgets.api import commits, costs, ledger, periods, simulations, statements
+from budgets.api import commits, costs, forecasts, ledger, periods, planned, simulations, statements
 
 app_name = "budgets-api"
 urlpatterns: list[URLPattern] = [
     path("accounts/<path:key>/billing-periods", periods.BillingPeriodListView.as_view(), name="billing-periods"),
     path("accounts/<path:key>/contracts", commits.ContractListView.as_view(), name="contracts"),
     path("accounts/<path:key>/commits", commits.CommitListView.as_view(), name="commits"),
+    path("accounts/<path:key>/forecast", forecasts.AccountForecastView.as_view(), name="forecast"),
+    path("accounts/<path:key>/forecasts", forecasts.ForecastListView.as_view(), name="forecasts"),
+    path("accounts/<path:key>/planned-activities", planned.PlannedActivityListView.as_view(), name="planned"),
     path("accounts/<path:key>/ledger", ledger.LedgerView.as_view(), name="ledger"),
     path("accounts/<path:key>/statements", statements.StatementListView.as_view(), name="statements"),
     path("accounts/<path:key>/statements/<str:starts_on>", statements.StatementView.as_view(), name="statement"),
@@ -18,6 +21,12 @@ urlpatterns: list[URLPattern] = [
     path("commits/<uuid:commit_id>/order", commits.CommitOrderView.as_view(), name="commit-order"),
     path("commits/<uuid:commit_id>/cancellation", commits.CancellationView.as_view(), name="commit-cancellation"),
     path("commits/<uuid:commit_id>/rollover", commits.RolloverView.as_view(), name="commit-rollover"),
+    path(
+        "planned-activities/<uuid:plan_id>/cancellation",
+        planned.PlannedActivityCancellationView.as_view(),
+        name="planned-cancellation",
+    ),
+    path("run-outs", forecasts.RunOutListView.as_view(), name="run-outs"),
     path("vendor-costs", costs.VendorCostListView.as_view(), name="vendor-costs"),
     path("vendor-costs/<uuid:cost_id>", costs.VendorCostView.as_view(), name="vendor-cost"),
     path("burndown-simulations", simulations.BurndownSimulationView.as_view(), name="burndown-simulations"),
