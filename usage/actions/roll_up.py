@@ -28,7 +28,7 @@ _POISON = (DataError, IntegrityError, ValueError, ArithmeticError)
 _CLAIM = """
 WITH claimed AS MATERIALIZED (
     SELECT id, received_at, sums, failures, events FROM usage_ingestbatch
-    WHERE organization_id = %(organization)s AND rolled_at IS NULL AND failures < %(max_failures)s
+    WHERE organization_id = %(organization)s AND rolled_at IS NULL AND failures < %(max_failures)s AND held_for IS NULL
     ORDER BY id LIMIT %(max_batches)s FOR UPDATE SKIP LOCKED
 ), counted AS (SELECT *, sum(events) OVER (ORDER BY id) AS running FROM claimed)
 SELECT id, received_at, sums::text, failures FROM counted

@@ -25,6 +25,7 @@ class IngestBatch(models.Model):
     rolled_at = models.DateTimeField(null=True)
     failures = models.SmallIntegerField(db_default=0)  # after the third only what cannot be merged is left in `sums`
     error = models.TextField(db_default="", blank=True)
+    held_for = models.UUIDField(null=True)  # the import that closes, or is undone: its batches count together
 
     objects = OrganizationQuerySet.as_manager()
 

@@ -103,6 +103,11 @@ class UsageImport(OrganizationOwned):
         return self.window_from is not None
 
     @property
+    def broke_off(self) -> bool:
+        """Whether it failed while it closed or was undone: part of its events is stored, and none counts."""
+        return self.state == self.State.FAILED and self.step != ""
+
+    @property
     def is_working(self) -> bool:
         """Whether a worker has something to do."""
         return self.state in WORKING

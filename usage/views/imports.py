@@ -102,7 +102,7 @@ def usage_import(request: HttpRequest, import_id: UUID) -> HttpResponse:
         "money": reports.money_of(one),
         "accounts": reports.window_accounts(viewer, one) if one.replaces_window else [],
         "undo_form": UndoForm(),
-        "may_undo": one.state == State.CLOSED and one.closed_at and now - one.closed_at < create.UNDO_FOR,
+        "may_undo": create.may_undo(one, now),
         "has_preview": one.validated_at is not None and one.state in _PREVIEWED,
         "piece": files.PIECE,
     }

@@ -1,4 +1,7 @@
-"""Closing an import: its rows become events, slice by slice in the order of the file, each exactly once."""
+"""Closing an import: its rows become events, slice by slice in the order of the file, each exactly once.
+
+The batches of their sums are held until the last is there, so that the tick counts none of them before all.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -67,6 +70,20 @@ WHERE organization_id = %(organization)s AND usage_import_id = %(usage_import)s 
 """
 
 
+# Of events that the import brought: corrected after its check, so perhaps while their batches were held.
+_CORRECTED = """
+SELECT EXISTS (
+    SELECT FROM usage_correction AS correction
+    WHERE correction.organization_id = %(organization)s AND correction.received_at >= %(since)s AND EXISTS (
+        SELECT FROM usage_import_row AS kept WHERE kept.organization_id = %(organization)s
+            AND kept.usage_import_id = %(usage_import)s AND kept.key = correction.original_key AND NOT kept.is_known))
+"""
+_RELEASE = """
+UPDATE usage_ingestbatch SET held_for = NULL, received_at = now(), failures = %(failures)s
+WHERE organization_id = %(organization)s AND rolled_at IS NULL AND held_for = %(usage_import)s
+"""
+
+
 def make_room(one: UsageImport) -> None:
     """Make the event table's partitions for the days of the import; a day has a part in two of UTC."""
     days = ImportSum.objects.filter(organization=one.organization_id, usage_import=one.pk)
@@ -79,9 +96,8 @@ def make_room(one: UsageImport) -> None:
 
 
 def close_slice(one: UsageImport, directory: Directory) -> bool:
-    """Store the next events of an import that is locked, and the batch of their sums; returns whether there are more.
-
-    The tick and the settlement take over from there, as with any accepted batch.
+    """Store the next events of an import that is locked, and hold the batch of their sums; returns whether there are
+    more. Once all is `release`d, the tick and the settlement take over, as with any accepted batch.
     """
     names = _names(one) | {"low": one.position.get("after", -1)}
     with connection.cursor() as cursor:
@@ -133,9 +149,23 @@ def _note_batch(
     learn_zones(directory, zones)
     sums = msgspec.json.encode(hour_sums(quarters, directory.zone_of)).decode()
     cursor.execute(
-        "INSERT INTO usage_ingestbatch (id, organization_id, api_key_id, events, sums) VALUES (%s, %s, %s, %s, %s)",
-        [batch, one.organization_id, one.api_key_id, events, sums],
+        "INSERT INTO usage_ingestbatch (id, organization_id, api_key_id, events, sums, held_for)"
+        " VALUES (%s, %s, %s, %s, %s, %s)",
+        [batch, one.organization_id, one.api_key_id, events, sums, one.pk],
     )
+
+
+def release(one: UsageImport) -> None:
+    """Let everything that was held for the import count, from one moment on.
+
+    If any of its events was corrected meanwhile, its batches are late as those that failed once are: the tick reads
+    what cannot be subtracted from the events anew.
+    """
+    names = _names(one) | {"since": one.validated_at or one.created_at}
+    with connection.cursor() as cursor:
+        cursor.execute(_CORRECTED, names)
+        was_corrected = cursor.fetchone()[0]
+        cursor.execute(_RELEASE, names | {"failures": int(was_corrected)})
 
 
 def learn_zones(directory: Directory, accounts: set[str]) -> None:

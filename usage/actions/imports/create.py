@@ -100,6 +100,9 @@ def start_closing(viewer: Viewer, one: UsageImport, now: datetime, *, leave_bad_
     """
     if one.state in (State.CLOSING, State.CLOSED):
         return
+    if one.broke_off and one.closed_at is None and not one.reason:
+        _take_up(viewer, one, now)
+        return
     if one.state not in (State.READY, State.REFUSED):
         raise ImportRefused("not_ready", _WHY_NOT.get(one.state, "Validate the import first; then it can be closed."))
     if one.problem:
@@ -126,23 +129,31 @@ def start_reverting(viewer: Viewer, one: UsageImport, now: datetime) -> None:
         return
     if one.state not in _REVERTS:
         raise ImportRefused("closed", _WHY_NOT.get(one.state, "It is closed: undo it instead."))
+    if one.broke_off:
+        raise ImportRefused("closed", "Part of its events is stored: close it again, or undo it.")
     one.todo = one.rows
     _begin(one, State.REVERTING, "rows", now)
     audit(viewer, "import.reverted", one, str(one))
+
+
+def may_undo(one: UsageImport, now: datetime) -> bool:
+    """Whether its events can be taken back in bulk."""
+    is_late = one.closed_at is not None and one.closed_at < now - UNDO_FOR
+    return (one.state == State.CLOSED or one.broke_off) and not is_late
 
 
 def start_undoing(viewer: Viewer, one: UsageImport, reason: str, now: datetime) -> None:
     """Take back every event of a closed import: each is voided. `one` is `held`. Raises ImportRefused."""
     if one.state in (State.UNDOING, State.UNDONE):
         return
-    if one.state != State.CLOSED or one.closed_at is None:
+    if one.state != State.CLOSED and not one.broke_off:
         raise ImportRefused("not_closed", _WHY_NOT.get(one.state, "Only a closed import can be undone: revert it."))
-    if one.closed_at < now - UNDO_FOR:
+    if one.closed_at is not None and one.closed_at < now - UNDO_FOR:
         raise ImportRefused("too_late", "It was closed more than 30 days ago: void its events one by one.")
     reason = " ".join(reason.split())[:REASON_CHARS]
     if not reason:
         raise ImportRefused("no_reason", "Say why: the reason stands beside the money that changes.", "reason")
-    one.reason = reason
+    one.reason, one.problem = reason, ""
     one.todo = one.rows_new
     _begin(one, State.UNDOING, "rows", now)
     audit(viewer, "import.undone", one, str(one), {"reason": reason})
@@ -166,6 +177,13 @@ def _begin(one: UsageImport, state: str, step: str, now: datetime) -> None:
     one.state, one.step, one.position, one.done, one.failures = state, step, {}, 0, 0
     one.step_started_at, one.heartbeat_at = now, now
     one.save()
+
+
+def _take_up(viewer: Viewer, one: UsageImport, now: datetime) -> None:
+    """Go on with a close that broke off, from where its last transaction ended."""
+    one.state, one.problem, one.failures, one.heartbeat_at = State.CLOSING, "", 0, now
+    one.save()
+    audit(viewer, "import.closed", one, str(one), _figures(one))
 
 
 def _figures(one: UsageImport) -> dict[str, Any]:

@@ -128,7 +128,10 @@ def undo_slice(one: UsageImport, directory: Directory, now: datetime) -> bool:
 
 
 def void(one: UsageImport, picked: Sequence[Picked], reason: str, directory: Directory) -> int:
-    """Take these events back, each at most once; those that were corrected before stay so. Returns how many were."""
+    """Take these events back, each at most once; those that were corrected before stay so. Returns how many were.
+
+    The sums are held until the import is `release`d.
+    """
     if not picked:
         return 0
     hold_corrections(one.organization_id)
@@ -158,8 +161,9 @@ def void(one: UsageImport, picked: Sequence[Picked], reason: str, directory: Dir
             quarters = [_with_group(Quarter(*fields)) for *fields, _ in rows]
             sums = msgspec.json.encode(sums_against(quarters, directory, reason)).decode()
             cursor.execute(
-                "INSERT INTO usage_ingestbatch (id, organization_id, events, sums) VALUES (%s, %s, %s, %s)",
-                [batch, one.organization_id, count, sums],
+                "INSERT INTO usage_ingestbatch (id, organization_id, events, sums, held_for)"
+                " VALUES (%s, %s, %s, %s, %s)",
+                [batch, one.organization_id, count, sums, one.pk],
             )
     return int(count)
 

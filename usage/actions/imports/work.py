@@ -44,6 +44,18 @@ def work(organization_id: UUID, import_id: UUID, clock: Callable[[], datetime], 
             return True
     return False
 
+_FAILED = "The import could not go on. Nothing is lost: revert it, or ask whoever runs this server to look at its log."
+_BROKE_OFF: dict[str, str] = {
+    State.CLOSING: (
+        "The import could not be closed; whoever runs this server finds the cause in its log. What was stored of it "
+        "does not count. Close it again, which goes on from there, or undo it."
+    ),
+    State.UNDOING: (
+        "The import could not be undone; whoever runs this server finds the cause in its log. Nothing was taken back "
+        "yet. Undo it again, which goes on from there."
+    ),
+}
+
 
 class _Run:
     """What one worker keeps between slices: the open file, the names, the prices."""
@@ -93,14 +105,13 @@ class _Run:
         one.failures += 1
         logger.exception("import %s failed at %s", one.pk, one.step, exc_info=error)
         if one.failures >= MAX_FAILURES:
-            one.problem = (
-                "The import could not go on. Nothing is lost: revert it, or ask whoever runs this server to look at "
-                "its log."
-            )
+            one.problem = _BROKE_OFF.get(one.state, _FAILED)
             self._end(one, State.FAILED)
 
     def _end(self, one: UsageImport, state: str) -> None:
-        one.state, one.step, one.position = state, "", {}
+        if state != State.FAILED or one.state not in _BROKE_OFF:  # those can be taken up again
+            one.step, one.position = "", {}
+        one.state = state
 
     def clear(self, one: UsageImport) -> None:
         """Forget an earlier check."""
@@ -159,8 +170,9 @@ class _Run:
             one.step, one.position = "file", {}
 
     def end_close(self, one: UsageImport) -> None:
-        """The file is not needed any more; its rows are, so that the import can be undone."""
+        """Drop the file, and let all events count. The rows stay a while, so that the import can be undone."""
         if not close.drop_file(one):
+            close.release(one)
             one.closed_at, one.done = self.now, one.todo
             self._end(one, State.CLOSED)
 
@@ -178,6 +190,7 @@ class _Run:
     def undo(self, one: UsageImport) -> None:
         """Take back the next events of a closed import."""
         if not void.undo_slice(one, self.directory, self.now):
+            close.release(one)
             one.ended_at = self.now
             self._end(one, State.UNDONE)
 
