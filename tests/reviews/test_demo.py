@@ -8,7 +8,17 @@ from django.core.management import call_command
 from django.db.models import Count
 
 from accounts.models import Organization
-from budgets.models import Commit, CommitChange, LedgerCheck, LedgerEntry
+from budgets.models import (
+    ApprovalTerms,
+    Commit,
+    CommitChange,
+    ForecastRun,
+    ForecastScore,
+    LedgerCheck,
+    LedgerEntry,
+    PlannedActivity,
+    Scenario,
+)
 from consumption_cs.lib.tenancy import Viewer, act_as
 from reviews.demo import load
 from reviews.demo.agreements import AGREEMENTS, VENDOR_COSTS
@@ -48,6 +58,13 @@ def test_the_stories_show_each_kind_of_commit_and_correction_and_the_ledger_is_e
         models = {terms.get("model", "matrix") for terms in Price.objects.values_list("terms", flat=True)}
         assert models == {"unit", "graduated", "volume", "package", "matrix"}
         before = _counts()
+        runs = ForecastRun.objects.filter(account__key="northwind").order_by("as_of")
+        assert [run.details["rebuilt"] for run in runs] == [True] * 16 + [False]
+        assert [bool(run.details["planned"]) for run in runs] == [False] * 16 + [True]
+        assert ForecastScore.objects.filter(days=30).exists()
+        assert set(Scenario.objects.values_list("is_shared", flat=True)) == {True, False}
+        assert PlannedActivity.objects.get().kind == "load_test"
+        assert ApprovalTerms.objects.exclude(discounts=[]).exists()
     call_command("seed_demo", logins=tmp_path / "logins.json")
     with act_as(Viewer(organization.pk)):
         assert _counts() == before
@@ -57,5 +74,5 @@ def test_the_stories_show_each_kind_of_commit_and_correction_and_the_ledger_is_e
 
 
 def _counts() -> list[int]:
-    tables = (Commit, CommitChange, Price, VendorCost, UsageImport, Adjustment, Correction)
+    tables = (Commit, CommitChange, Price, VendorCost, UsageImport, Adjustment, Correction, PlannedActivity, Scenario)
     return [table._default_manager.aggregate(rows=Count("pk"))["rows"] for table in tables]

@@ -13,7 +13,9 @@ from django.utils.timezone import now as read_clock
 
 from accounts.models import Organization
 from budgets.actions.catch_up import catch_up
+from budgets.actions.forecast import refresh
 from budgets.actions.verify import verify_nightly
+from reviews.demo.forecasts import load_forecasts
 from reviews.demo.later import corrected_events, load_later
 from reviews.demo.load import finance_of, in_batches, load_people, load_vendor, missing_events, story_day
 from reviews.demo.people import PASSWORD, PEOPLE
@@ -50,6 +52,8 @@ class Command(BaseCommand):
             load_later(finance_of(organization, people), organization, told_from, now)
             _settle(organization, now)
             verify_nightly(organization.pk, now)
+            load_forecasts(organization, told_from, now)
+            refresh(organization.pk, read_clock())  # later than what was just planned
             self.stdout.write(f"  {vendor.name}: {sent:,} events stored and settled")
         _write_logins(logins)
 
