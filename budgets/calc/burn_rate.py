@@ -20,10 +20,10 @@ def weekday_factors(days: Floats) -> Floats:
     From medians per weekday, so that one wild day does not become the habit of its weekday.
     """
     used = days[len(days) % 7 :].reshape(-1, 7) if len(days) >= 14 else np.empty((0, 7))
-    if not len(used) or not np.nanmedian(used, axis=0).sum():
+    if not len(used):
         return np.ones(7)
-    medians = np.nanmedian(used, axis=0)
-    return np.asarray(medians / medians.mean())
+    medians = (np.nanmedian if np.isnan(used).any() else np.median)(used, axis=0)  # the plain one is much faster
+    return np.asarray(medians / medians.mean()) if medians.sum() else np.ones(7)
 
 
 def burn_rate(days: Floats, *, excused: Floats | None = None) -> float | None:

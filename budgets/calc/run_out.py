@@ -16,7 +16,7 @@ from budgets.calc.usage_windows import Floats
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
-LEVELS: Floats = np.round(np.arange(0.02, 0.99, 0.02), 2)  # 49 probabilities, .02 to .98, with .10, .50 and .90
+LEVELS: Floats = np.round(np.arange(0.02, 0.99, 0.04), 2)  # 25 probabilities, .02 to .98, with .10, .50 and .90
 NEVER = np.iinfo(np.int64).max  # a day that does not come
 _SMALL = 1e-9  # of an account's spend or commit: less than that is rounding
 
@@ -83,37 +83,37 @@ class RunOut:
 def run_out(spend: Floats, layers: Layers, term: Ints) -> RunOut:
     """Draw daily `spend` [accounts, levels, days] from the layers; `term` [accounts]: the first day after the term."""
     accounts, levels, days = spend.shape
-    left = np.repeat(layers.left[:, None, :], levels, axis=1).astype(np.float64)
-    tiny = _SMALL * (np.abs(layers.left).sum(axis=1)[:, None] + spend.sum(axis=2)) + 1e-12
+    by_day = np.ascontiguousarray(spend.transpose(2, 0, 1))  # each step reads one day: it must lie together
+    # Layer by layer for the same reason: [layers, accounts, levels], and [layers, accounts, 1] beside it.
+    left = np.repeat(layers.left.T[:, :, None], levels, axis=2).astype(np.float64)
+    starts, ends = layers.starts.T[:, :, None], layers.ends.T[:, :, None]
+    tiny = _SMALL * (np.abs(layers.left).sum(axis=1)[:, None] + by_day.sum(axis=0)) + 1e-12
     day_out = np.full((accounts, levels), NEVER, dtype=np.int64)
-    empty = np.full((accounts, levels, layers.left.shape[1]), NEVER, dtype=np.int64)
+    empty = np.full(left.shape, NEVER, dtype=np.int64)
     overage = np.zeros((accounts, levels))
     unused = np.zeros((accounts, levels))
-    balance = np.zeros((accounts, levels, days))
+    balance = np.zeros((days, accounts, levels))
     for day in range(days):
         in_term = (day < term)[:, None]
-        lapsing = layers.ends == day
+        lapsing = ends == day
         if lapsing.any():
-            lapsed = left * lapsing[:, None, :]
-            unused += np.where(in_term, lapsed.sum(axis=2), 0.0)
-            empty = np.where((empty == NEVER) & lapsing[:, None, :], day, empty)
+            lapsed = left * lapsing
+            unused += np.where(in_term, lapsed.sum(axis=0), 0.0)
+            empty[(empty == NEVER) & lapsing] = day
             left -= lapsed
-        paying = (layers.starts <= day) & (day < layers.ends)
-        owed = spend[:, :, day].copy()
-        for number in range(left.shape[2]):
-            taken = np.minimum(left[:, :, number], owed) * paying[:, None, number]
-            left[:, :, number] -= taken
+        paying = (starts <= day) & (day < ends)
+        owed, held = by_day[day].copy(), balance[day]
+        for number in np.nonzero(paying.any(axis=(1, 2)))[0]:
+            taken = np.minimum(left[number], owed) * paying[number]
+            left[number] -= taken
             owed -= taken
-            used_up = (taken > 0) & (left[:, :, number] <= tiny) & (empty[:, :, number] == NEVER)
-            empty[:, :, number] = np.where(used_up, day, empty[:, :, number])
-        overage += np.where(in_term, owed, 0.0)
-        held = (left * paying[:, None, :]).sum(axis=2)
-        balance[:, :, day] = held
-        out = (owed > tiny) | ((held <= tiny) & (spend[:, :, day] > 0))
-        day_out = np.where((day_out == NEVER) & out, day, day_out)
-        ending = (term == day + 1)[:, None]
-        unused += np.where(ending, held, 0.0)
-    return RunOut(day_out, overage, unused, balance, empty)
+            empty[number, (taken > 0) & (left[number] <= tiny) & (empty[number] == NEVER)] = day
+            held += left[number] * paying[number]
+        overage += owed * in_term
+        out = (owed > tiny) | ((held <= tiny) & (by_day[day] > 0))
+        day_out[(day_out == NEVER) & out] = day
+        unused += held * (term == day + 1)[:, None]
+    return RunOut(day_out, overage, unused, balance.transpose(1, 2, 0), empty.transpose(1, 2, 0))
 
 
 def at_level(values: Floats | Ints, probability: float) -> Any:

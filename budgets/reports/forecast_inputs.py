@@ -41,11 +41,10 @@ GROUP BY commit_id
 _SPEND = """
 SELECT wanted.account_id::text, string_agg(
     (day - date '2000-01-01')::text || ' ' || (spend - adjustment)::float8::text, ' ' ORDER BY day)
-FROM unnest(%(accounts)s::uuid[], %(today)s::date[]) AS wanted(account_id, today)
+FROM unnest(%(accounts)s::uuid[], %(today)s::date[], %(currencies)s::text[]) AS wanted(account_id, today, currency)
 JOIN account_day ON account_day.organization_id = %(organization)s AND account_day.account_id = wanted.account_id
     AND account_day.day < wanted.today AND account_day.day >= wanted.today - %(days)s
-    AND account_day.currency = (SELECT currency FROM accounts_account WHERE id = wanted.account_id
-        AND organization_id = %(organization)s)
+    AND account_day.currency = wanted.currency
 GROUP BY wanted.account_id
 """
 
@@ -91,7 +90,6 @@ class Inputs:
         """Return the SHA-256 of all that goes into the forecast: equal hashes, equal forecasts."""
         told = [
             self.today.isoformat(),
-            self.history.round(6).tolist(),
             [(one.commit, one.left, one.starts, one.ends) for one in self.layers],
             self.term_ends_on and self.term_ends_on.isoformat(),
             self.overage_factor,
@@ -101,7 +99,7 @@ class Inputs:
                 for plan in self.plans
             ],
         ]
-        return hashlib.sha256(msgspec.json.encode(told)).hexdigest()
+        return hashlib.sha256(self.history.round(6).tobytes() + msgspec.json.encode(told)).hexdigest()
 
 
 def inputs_of(
@@ -119,7 +117,7 @@ def inputs_of(
         return []
     zones = {name: zone_of(account.timezone) for name, account in accounts.items()}
     today = {name: day_of(as_utc(now), zone) for name, zone in zones.items()}
-    history = _history(organization_id, today)
+    history = _history(organization_id, accounts, today)
     left = (_left_on if from_ledger else _left_now)(organization_id, today)
     layers, has_commits = _layers(organization_id, zones, today, left)
     contracts = _contracts(organization_id, today)
@@ -155,7 +153,7 @@ def matrix(histories: Sequence[Floats]) -> Floats:
     return found
 
 
-def _history(organization_id: UUID, today: dict[str, date]) -> dict[str, Floats]:
+def _history(organization_id: UUID, accounts: dict[str, Account], today: dict[str, date]) -> dict[str, Floats]:
     with connection.cursor() as cursor:
         cursor.execute(
             _SPEND,
@@ -163,6 +161,7 @@ def _history(organization_id: UUID, today: dict[str, date]) -> dict[str, Floats]
                 "organization": organization_id,
                 "accounts": list(today),
                 "today": list(today.values()),
+                "currencies": [accounts[name].currency for name in today],
                 "days": HISTORY_DAYS,
             },
         )
