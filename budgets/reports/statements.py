@@ -52,6 +52,11 @@ class StatementLine:
     cancelled: Decimal
     closing: Decimal
 
+    @property
+    def otherwise(self) -> Decimal:
+        """What was amended, cancelled or not rolled over."""
+        return self.amended + self.cancelled + self.not_rolled_over
+
 
 @dataclass(frozen=True, slots=True)
 class MeterLine:

@@ -5,7 +5,9 @@ from datetime import date, datetime, timezone
 import pytest
 
 from accounts.models import Account, Organization, Role
+from budgets.actions.commits import cancel_commit
 from budgets.models import Commit
+from budgets.reports.statements import periods_of, statement
 from consumption_cs.lib.tenancy import enter
 from tests.budgets.ledger_factories import draw, make_commit, rate
 from tests.factories import make_account, make_member, make_meter, make_organization, signed_in, staff_of
@@ -88,6 +90,20 @@ class TestStatements:
         text = customer.get(f"/accounts/{account.pk}/statements/2026-06-01/statement.csv").content.decode()
         total = next(line for line in text.splitlines() if ",total,Due," in line)
         assert ",30.00" in total or ",30," in total or ",30.000000" in total
+
+    def test_each_row_of_the_list_adds_up(self, story: Story) -> None:
+        organization, account, _, _ = story
+        enter(staff_of(account))
+        extra = make_commit(account, "60", name="Pilot", effective_on=date(2026, 6, 3))
+        cancel_commit(staff_of(account), extra, date(2026, 6, 10), "Became part of the order form", NOW)
+        draw(account, date(2026, 6, 1), NOW)
+        enter(staff_of(account))
+        for period in periods_of(staff_of(account), account, NOW):
+            total = statement(staff_of(account), account, period).total
+            moves = total.granted + total.drawn + total.expired + total.otherwise
+            assert total.opening + moves == total.closing
+        finance = signed_in(make_member(organization, Role.FINANCE))
+        assert "−$60.00" in finance.get(f"/accounts/{account.pk}/statements/").content.decode()
 
     def test_a_period_that_is_none_is_not_found(self, story: Story) -> None:
         _, account, _, _ = story
