@@ -23,6 +23,7 @@ from budgets.models import (
     CommitBalance,
     CommitChange,
     Contract,
+    ForecastRun,
     LedgerEntry,
     PlannedActivity,
     Scenario,
@@ -228,8 +229,33 @@ def _promise(account: Account, meter: Meter, canary: str, now: datetime) -> Comm
     LedgerEntry.objects.create(
         **own, commit=commit, kind="drawn", day=day, meter=meter, amount=-1, why=f"{canary} why"
     )
+    _forecast(own, commit, now)
     CommitBalance.objects.create(**own, commit=commit, settled=8, ongoing=8, settled_at=now)
     return commit
+
+
+def _forecast(own: dict[str, Any], commit: Commit, now: datetime) -> ForecastRun:
+    """A forecast in which the commit runs out in three days."""
+    day = now.date() + timedelta(days=3)
+    row = {"id": str(commit.pk), "name": commit.name, "kind": commit.kind, "left": 8.0, "expires_on": None}
+    run: ForecastRun = ForecastRun.objects.create(
+        **own,
+        as_of=now.date(),
+        made_at=now,
+        basis=ForecastRun.Basis.MODEL,
+        inputs_hash=commit.name,
+        currency="USD",
+        spend_p10=[2.0, 4.0, 6.0, 8.0, 10.0],
+        spend_p50=[2.5, 5.0, 7.5, 10.0, 12.5],
+        spend_p90=[3.0, 6.0, 9.0, 12.0, 15.0],
+        remaining=8,
+        exhaust_p10=day,
+        exhaust_p50=day,
+        p_exhausted=0.9,
+        overage_mean=CANARY_AMOUNT,
+        commits=[row | {"starts_on": now.date().isoformat(), "empty_p50": day.isoformat()}],
+    )
+    return run
 
 
 def _invite(
