@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from math import inf
@@ -103,15 +104,39 @@ def _runs(organization_id: UUID, now: datetime, inputs: Sequence[Inputs], cause:
     quantiles = forecast_cumulative(matrix([one.history for one in inputs]), HORIZON_DAYS)
     ones = np.ones(len(inputs))
     quantiles = widened(quantiles, low * ones, high * ones)
-    paths = planned(daily(fan(quantiles)), inputs)
-    layers = layers_of(inputs)
-    found = run_out(paths, layers, np.array([min(one.term, HORIZON_DAYS) for one in inputs]))
-    cumulative = paths.cumsum(axis=2)
+    spend = planned(daily(quantiles.transpose(1, 0, 2)), inputs).cumsum(axis=2)
     periods = _periods(organization_id, inputs)
-    return [
-        _run(one, now, cause, row, cumulative, found, periods[str(one.account.pk)], (low, high))
-        for row, one in enumerate(inputs)
+    runs = [
+        _run(one, now, cause, spend[row], periods[str(one.account.pk)], (low, high)) for row, one in enumerate(inputs)
     ]
+    _draw(runs, inputs, quantiles)
+    return runs
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """What became of the paths of several accounts: `amounts` are fields of a run, each [accounts]."""
+
+    found: RunOut
+    exhausted: Floats
+    amounts: dict[str, Floats]
+
+
+def _draw(runs: Sequence[ForecastRun], inputs: Sequence[Inputs], quantiles: Floats) -> None:
+    """Draw the fans of the accounts that have commits, and tell their runs."""
+    rows = [row for row, one in enumerate(inputs) if one.has_commits]
+    if not rows:
+        return
+    funded = [inputs[row] for row in rows]
+    term = np.array([min(one.term, HORIZON_DAYS) for one in funded])
+    found = run_out(planned(daily(fan(quantiles[:, rows])), funded), layers_of(funded), term)
+    amounts: dict[str, Floats] = {}
+    for name, values in (("overage", found.overage), ("unused", found.unused)):
+        amounts[f"{name}_p10"], amounts[f"{name}_p90"] = np.quantile(values, [0.1, 0.9], axis=1)
+        amounts[f"{name}_mean"] = mean(values)
+    drawn = _Drawn(found, chance(found.day < term[:, None]), amounts)
+    for number, row in enumerate(rows):
+        _tell_run_out(runs[row], inputs[row], number, drawn)
 
 
 def calibration(organization_id: UUID) -> tuple[float, float]:
@@ -192,9 +217,7 @@ def _run(
     one: Inputs,
     now: datetime,
     cause: str,
-    row: int,
-    cumulative: Floats,
-    found: RunOut,
+    spend: Floats,
     period: dict[str, Decimal | None],
     widen: tuple[float, float],
 ) -> ForecastRun:
@@ -220,12 +243,17 @@ def _run(
         },
         **period,
     )
-    for name, level in (("spend_p10", 0.1), ("spend_p50", 0.5), ("spend_p90", 0.9)):
-        path = cumulative[row, _level(level)] if one.known_days else np.empty(0)
-        setattr(run, name, np.round(path, 6).tolist())
-    if one.has_commits:
-        _tell_run_out(run, one, row, found, rate)
+    for name, path in zip(("spend_p10", "spend_p50", "spend_p90"), spend, strict=True):
+        setattr(run, name, _literal(path if one.known_days else np.empty(0)))
     return run
+
+
+def _literal(path: Floats) -> str:
+    """Return an array as PostgreSQL reads it, to seven digits, which is more than a forecast knows.
+
+    A list would be written as hundreds of expressions, which cost the database more than all the rest of the run.
+    """
+    return "{" + ",".join(["%.7g"] * len(path)) % tuple(path.tolist()) + "}"
 
 
 def _held_back(one: Inputs) -> dict[str, float] | None:
@@ -234,7 +262,8 @@ def _held_back(one: Inputs) -> dict[str, float] | None:
     return {"days": found.days, "level": round(found.level, 6)} if found else None
 
 
-def _tell_run_out(run: ForecastRun, one: Inputs, row: int, found: RunOut, rate: float | None) -> None:
+def _tell_run_out(run: ForecastRun, one: Inputs, row: int, drawn: _Drawn) -> None:
+    found = drawn.found
     remaining = sum(layer.left for layer in one.layers if layer.starts <= 0)
     run.remaining = _money(remaining, one)
     run.commits = [
@@ -256,14 +285,10 @@ def _tell_run_out(run: ForecastRun, one: Inputs, row: int, found: RunOut, rate: 
     run.exhaust_p10, run.exhaust_p50, run.exhaust_p90 = (
         _date(one, int(at_level(found.day, level)[row])) for level in (0.9, 0.5, 0.1)
     )
-    term = min(one.term, HORIZON_DAYS)
-    run.p_exhausted = float(chance(found.day[row : row + 1] < term)[0])
-    for name, values in (("overage", found.overage), ("unused", found.unused)):
-        low, high = np.quantile(values[row], [0.1, 0.9])
-        setattr(run, f"{name}_p10", _money(float(low), one))
-        setattr(run, f"{name}_mean", _money(float(mean(values[row : row + 1])[0]), one))
-        setattr(run, f"{name}_p90", _money(float(high), one))
-    days = straight_days(remaining, rate)
+    run.p_exhausted = float(drawn.exhausted[row])
+    for name, values in drawn.amounts.items():
+        setattr(run, name, _money(float(values[row]), one))
+    days = straight_days(remaining, burn_rate(one.history))
     run.straight_on = one.today + timedelta(days=int(days)) if days is not None and days < 3650 else None
 
 
