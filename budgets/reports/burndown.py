@@ -12,7 +12,8 @@ from django.db import connection
 from accounts.models import Account
 from budgets.calc.run_out import at_level, daily, fan, run_out
 from budgets.calc.usage_windows import Floats
-from budgets.models import ApprovalTerms, Commit, CommitChange, Contract, ForecastRun, PlannedActivity
+from budgets.models import ApprovalTerms, Commit, Contract, ForecastRun
+from budgets.reports.burndown_events import Event, events_of
 from budgets.reports.forecast_inputs import HORIZON_DAYS
 from budgets.reports.forecasts import Held, accuracy_line, days_with_runs, latest_run, layers_of_run, quantiles_of
 from consumption_cs.lib.periods import DAY, day_of, zone_of
@@ -34,16 +35,6 @@ class Layer:
 
     commit: Commit
     left: Sequence[Decimal]
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that bends the line, for the chart and its key: a top-up, a change, a planned activity."""
-
-    day: date
-    name: str
-    detail: str
-    ahead: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +76,21 @@ class Burndown:
         return None
 
     @property
+    def days_behind(self) -> int:
+        """Days since the forecast shown as of now; 0: it is today's, or one of a past day was asked for."""
+        return max((self.today - self.run.as_of).days, 0) if self.run and self.asof is None else 0
+
+    @property
+    def used_up_on(self) -> date | None:
+        """The local day whose use took the last of the commits, when nothing is left at the forecast's first day."""
+        if self.run is None or self.run.exhausted_on is None:
+            return None
+        known = [at for at, day in enumerate(self.days) if day < self.run.as_of]
+        held = [at for at in known if any(layer.left[at] > 0 for layer in self.layers)]
+        after = held[-1] + 1 if held else 0
+        return self.days[after] if after < len(known) else None
+
+    @property
     def decide_by(self) -> date | None:
         """When approval of a top-up must start: the early date less what the customer needs to approve."""
         early = self.run and self.run.exhaust_p10
@@ -113,7 +119,7 @@ def burndown(viewer: Viewer, account: Account, now: datetime, asof: date | None 
         days,
         _layers(viewer, account, commits, days),
         ahead_of(run) if run else None,
-        _events(viewer, account, first, today),
+        events_of(viewer, account, first, today, contract.ends_on if contract else None),
         days_with_runs(viewer, account),
         _spread_out(viewer, account, first),
         accuracy_line(viewer, account),
@@ -157,25 +163,6 @@ def _layers(viewer: Viewer, account: Account, commits: list[Commit], days: list[
         if any(balances):
             layers.append(Layer(commit, balances))
     return layers
-
-
-def _events(viewer: Viewer, account: Account, first: date, today: date) -> list[Event]:
-    found = [
-        Event(commit.effective_on, f"{commit.name} begins", commit.get_kind_display(), commit.effective_on >= today)
-        for commit in Commit.objects.visible_to(viewer).filter(account=account, effective_on__gt=first)
-    ]
-    for change in CommitChange.objects.visible_to(viewer).filter(account=account).select_related("commit"):
-        found.append(
-            Event(
-                change.effective_on,
-                f"{change.commit.name}: {change.get_kind_display().lower()}",
-                "",
-                change.effective_on >= today,
-            )
-        )
-    for plan in PlannedActivity.objects.visible_to(viewer).filter(account=account, cancelled_at=None):
-        found.append(Event(plan.starts_on, plan.name, plan.get_kind_display(), plan.starts_on >= today))
-    return sorted((event for event in found if event.day >= first), key=lambda event: event.day)[:9]
 
 
 def _spread_out(viewer: Viewer, account: Account, first: date) -> list[ForecastRun]:

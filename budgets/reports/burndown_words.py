@@ -38,6 +38,8 @@ def status(seen: Burndown) -> tuple[str, str]:
     run = seen.run
     if run is None or run.basis == ForecastRun.Basis.NONE:
         return "No forecast yet", "none"
+    if seen.days_behind > 1:
+        return f"Forecast of {short_day(run.as_of, seen.today)}", "warn"
     if run.remaining is None:
         return "Pay as you go", "info"
     if run.exhausted_on:
@@ -59,7 +61,8 @@ def headline(seen: Burndown) -> list[Words]:
     if run.remaining is None:
         return [Words("No commit: you pay as you go.")]
     if run.exhausted_on:
-        return [Words("Your commits are "), Words("used up", strong=True), Words(": use is overage now.")]
+        on = f" on {short_day(seen.used_up_on, today)}" if seen.used_up_on else ""
+        return [Words("Your commits were "), Words(f"used up{on}", strong=True), Words(": use is overage now.")]
     if run.exhaust_p50 is None:
         end = f" on {short_day(run.term_ends_on, today)}" if run.term_ends_on else ""
         return [Words("Your commit most likely "), Words("lasts the term", strong=True), Words(f", which ends{end}.")]
@@ -85,10 +88,14 @@ def lead(seen: Burndown) -> str:
     if run is None or run.basis == ForecastRun.Basis.NONE:
         return "The forecast starts with the first closed day that has spend."
     parts = []
+    if seen.days_behind:
+        parts.append(f"Today's forecast is not made yet: this is the one of {short_day(run.as_of, seen.today)}.")
     if run.basis == ForecastRun.Basis.NAIVE:
         parts.append("A plain average of the few days known: a forecast needs 14 days.")
     if run.remaining is None:
         parts.append(_period_text(run) if run.period_p50 is not None else "")
+    elif run.exhausted_on:
+        parts += [_overage_rate(run), _money_ahead(run), _decision(seen)]
     else:
         parts += [_range(seen, run), _held_back(run), _money_ahead(run), _decision(seen)]
     return " ".join(part for part in parts if part)
@@ -109,6 +116,13 @@ def _held_back(run: ForecastRun) -> str:
         f"Use has been flat at about {level} a day for {found['days']} days, as if a cap held it back:"
         " what is wanted may be more than this forecast shows."
     )
+
+
+def _overage_rate(run: ForecastRun) -> str:
+    factor = Decimal(str(run.details.get("overage_factor", 1)))
+    if factor == 1:
+        return "Use costs the contract rate until there is a new commit."
+    return f"Use costs {factor.normalize():f} times the contract rate until there is a new commit."
 
 
 def _money_ahead(run: ForecastRun) -> str:

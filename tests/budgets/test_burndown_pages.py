@@ -1,17 +1,20 @@
 """The burndown, the planner and right-sizing as staff and customer meet them: the same numbers on both sides."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.test import Client
 
 from accounts.models import Account, Organization, Role
 from budgets.actions.forecast import make_runs
-from budgets.models import ApprovalTerms, Scenario
+from budgets.models import ApprovalTerms, CommitBalance, LedgerEntry, Scenario
+from budgets.reports.burndown_events import spike
+from budgets.reports.burndown_words import short_day
 from consumption_cs.lib.tenancy import enter
 from tests.budgets.ledger_factories import make_commit, make_contract
-from tests.factories import make_account, make_member, make_organization, signed_in, staff_of
+from tests.factories import make_account, make_member, make_meter, make_organization, make_price, signed_in, staff_of
 from usage.models import AccountDay
 
 pytestmark = pytest.mark.django_db
@@ -107,6 +110,47 @@ class TestBurndown:
         assert "asof.js" in page_of(both[0], account)
         assert "This is what was known" not in page_of(both[0], account, "burndown/?asof=soon")
 
+    def test_used_up_names_the_day_and_what_use_costs_now(self, organization: Organization) -> None:
+        account = make_account(organization)
+        make_contract(
+            account,
+            starts_on=TODAY - timedelta(days=30),
+            ends_on=TODAY + timedelta(days=200),
+            overage_factor=Decimal("1.5"),
+        )
+        commit = make_commit(account, "100", effective_on=TODAY - timedelta(days=20))
+        spend(account, 100)
+        own: dict[str, Any] = {"organization_id": organization.pk, "account": account, "commit": commit}
+        LedgerEntry.objects.create(**own, kind="granted", day=TODAY - timedelta(days=20), amount=Decimal(100))
+        LedgerEntry.objects.create(**own, kind="drawn", day=TODAY - timedelta(days=10), amount=Decimal(-100))
+        CommitBalance.objects.create(**own, settled=0, ongoing=0, settled_at=NOW)
+        forecast(account)
+        page = page_of(signed_in(make_member(organization, Role.CSM)), account)
+        assert f"used up on {short_day(TODAY - timedelta(days=10), TODAY)}" in page
+        assert "Use costs 1.5 times the contract rate" in page
+        assert "8 in 10 outcomes fall in" not in page
+
+    def test_a_forecast_that_is_not_of_today_says_so(self, account: Account, both: tuple[Client, Client]) -> None:
+        then = TODAY - timedelta(days=3)
+        forecast(account, NOW - timedelta(days=3))
+        for client in both:
+            page = page_of(client, account)
+            assert f"Forecast of {short_day(then, TODAY)}" in page
+            assert "Today&#x27;s forecast is not made yet" in page
+            assert "not made yet" not in page_of(client, account, f"burndown/?asof={then}")
+
+    def test_new_prices_and_days_far_above_the_usual_are_numbered(
+        self, account: Account, both: tuple[Client, Client]
+    ) -> None:
+        day = TODAY - timedelta(days=1)
+        make_price(make_meter(account.organization), "0.5", effective_on=TODAY + timedelta(days=9))
+        enter(staff_of(account))
+        AccountDay.objects.filter(account=account, day=day).update(spend=Decimal(31))
+        forecast(account)
+        page = page_of(both[1], account)
+        assert "3 times the usual day" in page
+        assert "new prices (ahead)" in page
+
     def test_the_table_has_booked_days_and_the_forecast(self, account: Account, both: tuple[Client, Client]) -> None:
         forecast(account)
         lines = both[1].get(f"/accounts/{account.pk}/burndown/burndown.csv").content.decode().splitlines()
@@ -189,3 +233,20 @@ class TestRightSizing:
         answer = both[0].post(f"/accounts/{account.pk}/burndown/right-sizing/", form)
         assert answer.status_code == 422
         assert "Line 2" in answer.content.decode()
+
+
+class TestSpike:
+    def history(self, *weeks: int) -> dict[date, Decimal]:
+        """What was spent one week ago, two weeks ago, and so on."""
+        return {TODAY - timedelta(weeks=ago): Decimal(amount) for ago, amount in enumerate(weeks)}
+
+    def test_over_three_times_the_median_of_the_weekday_is_one(self) -> None:
+        assert spike(self.history(31, 10, 10, 10, 50), TODAY) == Decimal("3.1")
+        assert spike(self.history(30, 10, 10, 10, 50), TODAY) is None
+
+    def test_few_weeks_or_none_with_spend_are_not_judged(self) -> None:
+        assert spike(self.history(31, 1, 1, 1), TODAY) is None
+        assert spike(self.history(31, 0, 0, 0, 0), TODAY) is None
+
+    def test_only_eight_weeks_count(self) -> None:
+        assert spike(self.history(31, *[10] * 8, *[100] * 20), TODAY) == Decimal("3.1")
