@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from budgets.api import commits, costs, forecasts, ledger, periods, planned, simulations, statements
+from budgets.api import commits, costs, finance, forecasts, ledger, periods, planned, simulations, statements
 
 app_name = "budgets-api"
 urlpatterns: list[URLPattern] = [
@@ -27,6 +27,9 @@ urlpatterns: list[URLPattern] = [
         name="planned-cancellation",
     ),
     path("run-outs", forecasts.RunOutListView.as_view(), name="run-outs"),
+    path("reconciliation", finance.ReconciliationView.as_view(), name="reconciliation"),
+    path("ledger-check", finance.LedgerCheckView.as_view(), name="ledger-check"),
+    path("margin", finance.MarginView.as_view(), name="margin"),
     path("vendor-costs", costs.VendorCostListView.as_view(), name="vendor-costs"),
     path("vendor-costs/<uuid:cost_id>", costs.VendorCostView.as_view(), name="vendor-cost"),
     path("burndown-simulations", simulations.BurndownSimulationView.as_view(), name="burndown-simulations"),
