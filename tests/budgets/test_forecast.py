@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from budgets.calc.forecast import forecast_cumulative
 from budgets.calc.usage_windows import COLUMNS, Floats
@@ -37,6 +40,18 @@ def test_quantiles_are_finite_and_never_fall() -> None:
     found = forecast_cumulative(mixed(), HORIZON)
     assert found.shape == (3, len(mixed()), HORIZON)
     assert found.dtype == np.float64
+    assert np.isfinite(found).all()
+    assert (found >= 0).all()
+    assert (np.diff(found, axis=2) >= 0).all()
+    assert (np.diff(found, axis=0) >= 0).all()
+
+
+@given(
+    arrays(np.float64, st.integers(1, 130), elements=st.one_of(st.just(0.0), st.floats(0, 1e12))), st.integers(1, 40)
+)
+@settings(max_examples=60, deadline=None)
+def test_whatever_the_days_are_the_answer_is_finite_and_in_order(days: Floats, horizon: int) -> None:
+    found = forecast_cumulative(days[None], horizon)
     assert np.isfinite(found).all()
     assert (found >= 0).all()
     assert (np.diff(found, axis=2) >= 0).all()
@@ -86,10 +101,19 @@ def test_no_accounts_give_an_empty_answer() -> None:
     assert forecast_cumulative(np.zeros((0, 400)), 30).shape == (3, 0, 30)
 
 
-def test_constant_usage_goes_on() -> None:
-    p10, p50, p90 = forecast_cumulative(np.full((1, 400), 8.0), 30)[:, 0, -1]
+@pytest.mark.parametrize("known", [14, 60, 61, 366, 400])
+def test_constant_usage_goes_on(known: int) -> None:
+    p10, p50, p90 = forecast_cumulative(np.full((1, known), 8.0), 30)[:, 0, -1]
     assert p50 == pytest.approx(240, rel=0.02)
     assert p10 <= 240 <= p90
+
+
+def test_use_on_a_single_day_long_ago_is_an_answer_close_to_nothing() -> None:
+    once = np.zeros((1, 400))
+    once[0, 0] = 1000.0
+    found = forecast_cumulative(once, HORIZON)
+    assert np.isfinite(found).all()
+    assert found[1, 0, -1] < 100
 
 
 def test_one_day_of_history_is_enough_for_an_answer() -> None:

@@ -106,6 +106,40 @@ def test_steady_use_runs_out_when_the_money_divided_by_the_rate_says() -> None:
     assert run.commits[0]["name"] == "Prepaid"
 
 
+def test_accounts_with_and_without_commits_or_use_each_get_their_own_in_one_batch() -> None:
+    first = make_account(name="Without")
+    second = make_account(first.organization, name="With")
+    third = make_account(first.organization, name="Unused")
+    spend(first, 90, "7")
+    spend(second, 90, "10")
+    commit(second, "500")
+    commit(third, "500")
+    assert forecast(first) == 3
+    runs = {run.account_id: run for run in ForecastRun.objects.all()}
+    assert runs[first.pk].remaining is None
+    assert runs[first.pk].exhaust_p50 is None
+    assert runs[first.pk].spend_p50[29] == pytest.approx(210, rel=0.02)
+    assert runs[second.pk].spend_p50[29] == pytest.approx(300, rel=0.02)
+    assert abs((runs[second.pk].exhaust_p50 - TODAY).days - 49) <= 3
+    assert runs[third.pk].spend_p50 == []
+    assert runs[third.pk].remaining == 500
+
+
+def test_a_term_over_a_leap_day_counts_it() -> None:
+    account = make_account()
+    spend(account, 120)
+    now = datetime(2028, 2, 20, 12, tzinfo=timezone.utc)
+    days = AccountDay.objects.filter(organization_id=account.organization_id)
+    for row in days:
+        AccountDay.objects.filter(pk=row.pk).update(day=row.day + (date(2028, 2, 20) - TODAY))
+    contract = {"name": "Leap", "starts_on": date(2027, 3, 1), "ends_on": date(2028, 3, 1)}
+    Contract.objects.create(organization_id=account.organization_id, account=account, **contract)
+    commit(account, "1000", date(2028, 3, 1), effective_on=date(2027, 3, 1))
+    run = run_of(account, now)
+    assert run.term_ends_on == date(2028, 3, 1)
+    assert run.unused_mean == pytest.approx(Decimal(900), rel=Decimal("0.02"))
+
+
 def test_a_commit_that_outlasts_the_term_is_told_with_what_expires_unused() -> None:
     account = make_account()
     spend(account, 120)

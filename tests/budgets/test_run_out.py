@@ -114,6 +114,54 @@ class TestRunOut:
         used = spend.sum(axis=2) - found.overage
         assert np.allclose(used + found.unused, first + second, atol=1e-6)
 
+    @given(st.integers(0, 10_000))
+    @settings(max_examples=40, deadline=None)
+    def test_it_is_what_a_plain_loop_over_days_and_layers_says(self, seed: int) -> None:
+        random = np.random.default_rng(seed)
+        spend = random.gamma(1, 10, (3, 4, 40)) * (random.random((3, 4, 40)) < 0.8)
+        starts = random.integers(-5, 30, (3, 3))
+        ends = np.where(random.random((3, 3)) < 0.3, NEVER, starts + random.integers(6, 40, (3, 3)))
+        stack, term = Layers(random.gamma(1, 80, (3, 3)), starts, ends), random.integers(1, 40, 3)
+        found = run_out(spend, stack, term)
+        for account in range(3):
+            for level in range(4):
+                own = [one[account].tolist() for one in (stack.left, starts, ends)]
+                day, overage, unused = plain_run_out(spend[account, level], *own, int(term[account]))
+                assert found.day[account, level] == day
+                assert found.overage[account, level] == pytest.approx(overage)
+                assert found.unused[account, level] == pytest.approx(unused)
+
+    def test_the_unit_of_money_does_not_matter(self) -> None:
+        quantiles = steady(10, 366, 0.3)
+        small = drawn(quantiles, layers((1000, 0, 200), (900, 100, NEVER)), 366)
+        large = drawn(quantiles * 1e6, layers((1e9, 0, 200), (9e8, 100, NEVER)), 366)
+        assert (small.day == large.day).all()
+        assert np.allclose(small.overage * 1e6, large.overage)
+        assert np.allclose(small.balance * 1e6, large.balance, atol=1e-3)
+
+
+def plain_run_out(
+    spend: np.ndarray, left: list[float], starts: list[int], ends: list[int], term: int
+) -> tuple[int, float, float]:
+    """Return the day, the overage and what is unused of one path."""
+    out, overage, unused = NEVER, 0.0, 0.0
+    for day, owed in enumerate(spend.tolist()):
+        used = owed
+        for number in range(len(left)):
+            if ends[number] == day:
+                unused += left[number] if day < term else 0
+                left[number] = 0.0
+        paying = [number for number in range(len(left)) if starts[number] <= day < ends[number]]
+        for number in paying:
+            taken = min(left[number], owed)
+            left[number], owed = left[number] - taken, owed - taken
+        held = sum(left[number] for number in paying)
+        overage += owed if day < term else 0
+        if out == NEVER and used > 0 and (owed > 1e-6 or held < 1e-6):
+            out = day
+        unused += held if term == day + 1 else 0
+    return out, overage, unused
+
 
 class TestScenarios:
     def situation(self, **changes) -> Situation:
