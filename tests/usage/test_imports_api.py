@@ -54,6 +54,18 @@ def account() -> Account:
     return account
 
 
+def test_a_window_names_accounts_by_key_and_may_be_a_year_long(account: Account) -> None:
+    caller = Caller(account)
+    window = {"meter": "api.call", "accounts": ["northwind"], "from": "2026-01-01T00:00Z", "to": "2027-01-01T00:00Z"}
+    path = caller.new(window=window)
+    assert caller.get(path).json()["window"]["accounts"] == ["northwind"]
+    answer = caller.post("", {"format": "csv", "window": window | {"to": "2027-02-01T00:00Z"}})
+    assert (answer.status_code, answer.json()["detail"]) == (
+        422,
+        "A window may be a year long: replace more in parts.",
+    )
+
+
 def test_a_file_goes_in_step_by_step(account: Account, now: datetime) -> None:
     caller = Caller(account)
     path = caller.new(file_name="march.csv")

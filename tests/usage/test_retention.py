@@ -9,9 +9,19 @@ from django.db import connection
 from budgets.actions.catch_up import catch_up
 from consumption_cs.lib.tenancy import enter
 from tests.factories import NOW, make_account, make_batch, make_meter, make_organization, staff_of, usage_sum
+from tests.usage.import_files import closed, csv_file, row, validated
 from usage.actions import retention
 from usage.actions.retention import forget_old_rows, make_partitions
-from usage.models import AccountDay, IngestBatch, RejectedEvent, UsageDay, UsageHour
+from usage.models import (
+    AccountDay,
+    Event,
+    ImportRow,
+    IngestBatch,
+    RejectedEvent,
+    UsageDay,
+    UsageHour,
+    UsageImport,
+)
 
 NEW = "usage_event_2041_10"
 pytestmark = pytest.mark.django_db
@@ -68,6 +78,20 @@ def test_refusals_and_merged_batches_are_kept_for_90_days() -> None:
     enter(staff_of(organization))
     assert RejectedEvent.objects.count() == 1
     assert sorted(batch.rolled_at is None for batch in IngestBatch.objects.all()) == [False, True]
+
+
+def test_rows_of_an_import_go_once_it_cannot_be_undone() -> None:
+    account = make_account(key="northwind")
+    make_meter(account.organization, "api.call")
+    now = datetime.now(timezone.utc)
+    old, new, ready = (validated(account.organization, csv_file([row(number, now)])) for number in range(3))
+    for one, age in ((old, 31), (new, 29)):
+        closed(one)
+        UsageImport.objects.filter(pk=one.pk).update(closed_at=now - timedelta(days=age))
+    assert forget_old_rows(now)["usage_import_row"] == 1
+    enter(staff_of(account))
+    assert set(ImportRow.objects.values_list("usage_import", flat=True)) == {new.pk, ready.pk}
+    assert Event.objects.count() == 2
 
 
 def test_expired_sessions_and_cached_values_go() -> None:

@@ -9,6 +9,7 @@ from django.db import connection
 from accounts.models import Organization
 from consumption_cs.lib.periods import add_months
 from consumption_cs.lib.tenancy import Viewer, act_as
+from usage.actions.imports.create import UNDO_FOR
 from usage.actions.roll_up import HOURS_KEPT
 
 MONTHS_AHEAD = 3
@@ -16,12 +17,20 @@ REJECTED_KEPT = timedelta(days=90)
 BATCHES_KEPT = timedelta(days=90)
 IDEMPOTENCY_KEYS_KEPT = timedelta(hours=24)
 _AT_ONCE = 10_000
+# Until then a closed import can be undone. What was wrong with its rows and what it changed stay to be read.
+_OF_ENDED_IMPORTS = (
+    "usage_import_id IN (SELECT id FROM usage_import WHERE state IN ('closed', 'undone', 'reverted')"
+    " AND coalesce(ended_at, closed_at) < %s)"
+)
 
 # Each deletes at most a bounded number of rows of one organization, so that no lock is held for long.
 _FORGET = {
     "usage_hour": ("starts_at < %s", HOURS_KEPT),
     "usage_rejectedevent": ("received_at < %s", REJECTED_KEPT),
     "accounts_idempotencykey": ("created_at < %s", IDEMPOTENCY_KEYS_KEPT),
+    "usage_import_row": (_OF_ENDED_IMPORTS, UNDO_FOR),
+    "usage_import_sum": (_OF_ENDED_IMPORTS, UNDO_FOR),
+    "usage_import_chunk": (_OF_ENDED_IMPORTS, UNDO_FOR),
     "usage_ingestbatch": ("rolled_at IS NOT NULL AND received_at < %s", BATCHES_KEPT),
 }
 

@@ -30,7 +30,17 @@ from usage.reports import imports
 from usage.tasks import request_import_work
 
 _OF_CONTENT = frozenset(
-    {"bad_rows", "nothing_new", "refused", "wrong_type", "empty_file", "unknown_column", "empty_window", "no_reason"}
+    {
+        "bad_rows",
+        "empty_file",
+        "empty_window",
+        "no_reason",
+        "nothing_new",
+        "refused",
+        "unknown_column",
+        "window_too_long",
+        "wrong_type",
+    }
 )
 
 
@@ -108,7 +118,15 @@ class ImportSerializer(serializers.ModelSerializer):
         if one.window_from is None or one.window_to is None or one.window_meter is None:
             return None
         times = {"from": one.window_from.isoformat(), "to": one.window_to.isoformat()}
-        return {"meter": one.window_meter.key, "accounts": [str(pk) for pk in one.window_accounts], **times}
+        return {"meter": one.window_meter.key, "accounts": self._keys_of(one.window_accounts), **times}
+
+    def _keys_of(self, accounts: list[UUID]) -> list[str]:
+        """The keys of the accounts of a window; those of a whole page of imports are looked up once."""
+        known: dict[UUID, str] = self.context.setdefault("account_keys", {})
+        missing = set(accounts) - known.keys()
+        if missing:
+            known.update(Account.objects.filter(pk__in=missing).values_list("pk", "key"))
+        return [known[pk] for pk in accounts if pk in known]
 
     def get_difference(self, one: UsageImport) -> dict[str, dict[str, str]]:
         return {
@@ -314,7 +332,7 @@ class ImportPreviewView(ListAPIView, _OneImport):
     serializer_class = ImportChangeSerializer
 
     class pagination_class(CursorPagination):
-        ordering = ("account_id", "meter_id")
+        ordering = ("account_id", "meter_id")  # type: ignore[assignment]
 
     def get_queryset(self) -> "QuerySet[ImportChange]":
         one = self.find(self.request, self.kwargs["import_id"])

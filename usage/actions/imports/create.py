@@ -15,6 +15,7 @@ from usage.models import WORKING, Meter, UsageImport
 State = UsageImport.State
 UNDO_FOR = timedelta(days=30)  # after the close; then the rows are forgotten
 REASON_CHARS = 500
+MOST_WINDOW = timedelta(days=367)  # a year of days, some of them of 25 hours
 
 _VALIDATES = (State.UPLOADED, State.READY, State.REFUSED)
 _REVERTS = (State.CREATED, State.UPLOADING, State.UPLOADED, State.VALIDATING, State.READY, State.REFUSED, State.FAILED)
@@ -59,6 +60,8 @@ def create_import(viewer: Viewer, new: NewImport, api_key: ApiKey | None = None)
     window = new.window
     if window is not None and window.start >= window.end:
         raise ImportRefused("empty_window", "The window must end after it starts.", "window")
+    if window is not None and window.end - window.start > MOST_WINDOW:
+        raise ImportRefused("window_too_long", "A window may be a year long: replace more in parts.", "window")
     row: UsageImport = UsageImport.objects.create(
         organization_id=viewer.organization_id,
         format=new.format,

@@ -4,7 +4,10 @@ import io
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from typing import cast
 from uuid import UUID
+
+from django.db.models import QuerySet
 
 from usage.actions.imports.create import ImportRefused
 from usage.calc.import_rows import FILE_BYTES
@@ -59,8 +62,9 @@ def forget(one: UsageImport) -> None:
     one.save(update_fields=["bytes", "state"])
 
 
-def _chunks(one: UsageImport) -> "ImportChunk.objects":  # type: ignore[name-defined]
-    return ImportChunk.objects.filter(organization=one.organization_id, usage_import=one.pk)
+def _chunks(one: UsageImport) -> "QuerySet[ImportChunk]":
+    rows = ImportChunk.objects.filter(organization=one.organization_id, usage_import=one.pk)
+    return cast("QuerySet[ImportChunk]", rows)
 
 
 def _store(one: UsageImport, read: Read) -> None:

@@ -88,13 +88,21 @@ def _check(file: pq.ParquetFile) -> list[str]:
         raise FileProblem(f"The file has {len(schema.names)} columns; {MOST_COLUMNS} is the most.")
     unpacked = 0
     for number in range(metadata.num_row_groups):
-        size = metadata.row_group(number).total_byte_size
+        size = _unpacked(metadata.row_group(number))
         unpacked += size
         if size > ROW_GROUP_BYTES:
             raise FileProblem("A row group unpacks to more than 256 MiB. Write the file with smaller row groups.")
     if unpacked > UNPACKED_BYTES:
         raise FileProblem("The file unpacks to more than 4 GiB. Split it and import the parts.")
     return _text_columns(schema)
+
+
+def _unpacked(group: Any) -> int:
+    """What a row group says to unpack to, by its own figure or by its columns', whichever is more."""
+    sizes = [group.column(number).total_uncompressed_size for number in range(group.num_columns)]
+    if min([group.total_byte_size, *sizes]) < 0:
+        raise FileProblem(_DAMAGED)
+    return int(max(group.total_byte_size, sum(sizes)))
 
 
 def _text_columns(schema: pa.Schema) -> list[str]:

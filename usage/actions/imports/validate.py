@@ -203,7 +203,7 @@ class _Slice:
             pointer = "/type" if one.reason == "unknown_type" else "/subject"
             return Problem(0, one.reason, detail_of(one), pointer, excerpt)
         usage_import = self.one
-        if not usage_import.replaces_window:
+        if usage_import.window_from is None or usage_import.window_to is None:
             return None
         at = one.counted.occurred_at
         inside = (

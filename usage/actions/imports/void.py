@@ -116,7 +116,7 @@ def void_window_slice(one: UsageImport, directory: Directory, now: datetime) -> 
 def undo_slice(one: UsageImport, directory: Directory, now: datetime) -> bool:
     """Take back the next events of a closed import; returns whether there are more."""
     with connection.cursor() as cursor:
-        names = {"organization": one.organization_id, "usage_import": one.pk, "count": SLICE}
+        names: dict[str, Any] = {"organization": one.organization_id, "usage_import": one.pk, "count": SLICE}
         cursor.execute(_PICK_ROWS, names | {"low": one.position.get("after", str(FIRST))})
         picked = [Picked(*row) for row in cursor.fetchall()]
     reason = f"The import of {one} was undone: {one.reason}"

@@ -44,6 +44,7 @@ def work(organization_id: UUID, import_id: UUID, clock: Callable[[], datetime], 
             return True
     return False
 
+
 _FAILED = "The import could not go on. Nothing is lost: revert it, or ask whoever runs this server to look at its log."
 _BROKE_OFF: dict[str, str] = {
     State.CLOSING: (
