@@ -1,5 +1,7 @@
 """When commits run out, what scenarios come to, which commit to sign next, and how good forecasts were."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from budgets.calc.accuracy import accuracy, widening
 from budgets.calc.burn_rate import burn_rate, daily_variance, month_end, straight_days, zero_day_share
 from budgets.calc.right_sizing import Discount, best_size, sizes
-from budgets.calc.run_out import LEVELS, NEVER, Layers, at_level, chance, daily, fan, mean, run_out, widened
+from budgets.calc.run_out import LEVELS, NEVER, Layers, RunOut, at_level, chance, daily, fan, mean, run_out, widened
 from budgets.calc.scenarios import ScenarioError, Situation, play
 
 
@@ -23,7 +25,7 @@ def layers(*each: tuple[float, int, int]) -> Layers:
     return Layers(np.array([left], dtype=float), np.array([starts]), np.array([ends]))
 
 
-def drawn(quantiles: np.ndarray, stack: Layers, term: int):
+def drawn(quantiles: np.ndarray, stack: Layers, term: int) -> RunOut:
     return run_out(daily(fan(quantiles)), stack, np.array([term]))
 
 
@@ -125,8 +127,8 @@ class TestRunOut:
         found = run_out(spend, stack, term)
         for account in range(3):
             for level in range(4):
-                own = [one[account].tolist() for one in (stack.left, starts, ends)]
-                day, overage, unused = plain_run_out(spend[account, level], *own, int(term[account]))
+                left, begin, end = (one[account].tolist() for one in (stack.left, starts, ends))
+                day, overage, unused = plain_run_out(spend[account, level], left, begin, end, int(term[account]))
                 assert found.day[account, level] == day
                 assert found.overage[account, level] == pytest.approx(overage)
                 assert found.unused[account, level] == pytest.approx(unused)
@@ -164,8 +166,8 @@ def plain_run_out(
 
 
 class TestScenarios:
-    def situation(self, **changes) -> Situation:
-        made = {
+    def situation(self, **changes: Any) -> Situation:
+        made: dict[str, Any] = {
             "spend": daily(fan(steady(10, 100, 0.2)))[0],
             "left": np.array([700.0]),
             "starts": np.array([0]),
@@ -178,7 +180,9 @@ class TestScenarios:
     def test_going_on_runs_out_and_pays_the_overage_rate(self) -> None:
         found = play(self.situation())
         assert found.middle == 69
-        assert found.early < found.middle < found.late
+        assert found.early is not None
+        assert found.late is not None
+        assert found.early < 69 < found.late
         assert found.overage == pytest.approx(300 * 1.25, rel=0.02)
         assert found.p_exhausted > 0.95
 
@@ -193,6 +197,7 @@ class TestScenarios:
 
     def test_a_new_workflow_ramps_up(self) -> None:
         found = play(self.situation(), [{"kind": "workflow", "per_day": 10, "from": 50, "ramp_days": 9}])
+        assert found.middle is not None
         assert 60 < found.middle < 69
 
     def test_a_one_off_is_spread_over_its_days(self) -> None:
