@@ -101,9 +101,9 @@ def withdraw(viewer: Viewer, version: RateCardVersion, reason: str, now: datetim
         held.withdrawn_at, held.withdrawn_reason = now, reason.strip()
         held.save(update_fields=["status", "withdrawn_at", "withdrawn_reason"])
         held.prices.update(in_force=False)
-        audit(viewer, "rate_card.withdrawn", held, _name_of(held), _details(held) | {"reason": held.withdrawn_reason})
-        told = f"Version {held.number} of {held.card.name} was withdrawn: {held.withdrawn_reason}"
-        return _touch(viewer, held, told)
+        # The reason is the vendor's own and stays on the version: customers read the audit log and the ledger.
+        audit(viewer, "rate_card.withdrawn", held, _name_of(held), _details(held))
+        return _touch(viewer, held, f"Version {held.number} of {held.card.name} was withdrawn")
 
 
 def card_of(viewer: Viewer, account: Account | None, currency: str) -> RateCard:
