@@ -75,6 +75,7 @@ def test_a_meter_is_made_with_its_mapping_filters_and_dimensions(organization: O
     [
         ({"key": "no spaces"}, "Use letters, digits"),
         ({"event_type": "taken"}, "Another meter reads this event type."),
+        ({"event_type": "consumption.void"}, "Types that start with “consumption.” correct other events"),
         ({"key": "taken"}, "Another meter has this key."),
         ({"dimensions": "a,b,c,d,e,f"}, "Name each property once, and 5 at most."),
         ({"dimensions": "a,a"}, "Name each property once"),

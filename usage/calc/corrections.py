@@ -17,6 +17,7 @@ from usage.calc.quantities import Quantity
 from usage.calc.sums import Counted, ZoneOf, batch_sums
 from usage.calc.times import read_time
 
+OWN_TYPES = "consumption."  # no meter reads a type that starts so
 VOID = "consumption.void"
 REPLACE = "consumption.replace"
 TYPES = {VOID: "void", REPLACE: "replace"}

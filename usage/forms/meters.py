@@ -9,6 +9,7 @@ from django.forms import BaseFormSet, formset_factory
 
 from consumption_cs.lib.tenancy import Viewer
 from usage.actions.meters import LOCKED
+from usage.calc.corrections import OWN_TYPES
 from usage.models import Meter
 
 _PROPERTY = re.compile(r"[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]{0,99}")
@@ -59,6 +60,8 @@ class MeterForm(forms.ModelForm):
         return self._free("key", "Another meter has this key.")
 
     def clean_event_type(self) -> str:
+        if self.cleaned_data["event_type"].startswith(OWN_TYPES):
+            raise ValidationError(f"Types that start with “{OWN_TYPES}” correct other events: choose another.")
         return self._free("event_type", "Another meter reads this event type.")
 
     def clean_dimensions(self) -> list[str]:
