@@ -79,7 +79,10 @@ class VendorCostListView(ListAPIView):
         if not form.is_valid():
             # What is wrong with no single field is wrong with the day: there is a cost from it on already.
             raise ValidationError(
-                {"effective_on" if name == "__all__" else name: list(e) for name, e in form.errors.items()}
+                {
+                    "effective_on" if name == "__all__" else name: [str(one) for one in e]
+                    for name, e in form.errors.items()
+                }
             )
         try:
             (cost,) = add_costs(viewer_of(request), [form.new_cost])

@@ -65,6 +65,9 @@ class ContractForm(forms.Form):
         return NewContract(**self.cleaned_data)
 
 
+_LEAST = "Raises a smaller rest to this amount. Empty: the rest as it is."
+
+
 class CommitForm(forms.Form):
     """A commit to make."""
 
@@ -81,7 +84,7 @@ class CommitForm(forms.Form):
     rollover_most = _amount(
         required=False, label="At most this much rolls over", help_text="Of what is left at its end. Empty: nothing."
     )
-    rollover_least = _amount(required=False, label="At least")
+    rollover_least = _amount(required=False, label="At least", help_text=_LEAST)
     rollover_months = forms.IntegerField(required=False, min_value=0, max_value=24, label="For how many months")
     only_meters = forms.ModelMultipleChoiceField(
         queryset=Meter.objects.none(), required=False, label="Pays only for", help_text="None chosen: for all meters."
@@ -157,7 +160,7 @@ class RollOverForm(forms.Form):
     name = forms.CharField(max_length=100, label="Name of the new commit")
     effective_on = _day(label="From")
     expires_on = _day(label="First day on which it no longer counts", required=False)
-    least = _amount(required=False, label="At least")
+    least = _amount(required=False, label="At least", help_text=_LEAST)
     most = _amount(required=False, label="At most", help_text="Empty: all that was left.")
     reason = _reason()
 

@@ -20,7 +20,7 @@ from tests.factories import (
     signed_in,
     staff_of,
 )
-from usage.models import IngestBatch, QuarantinedEvent
+from usage.models import BillingPeriod, IngestBatch, QuarantinedEvent
 
 pytestmark = pytest.mark.django_db
 
@@ -213,3 +213,22 @@ def test_a_foreign_account_is_as_unknown_as_none(organization: Organization, adm
         assert admin.post(f"/accounts/{account_id}/edit/", filled()).status_code == 404
     own = make_account(organization)
     assert signed_in(make_member(own)).post(f"/accounts/{own.pk}/edit/", filled()).status_code == 403
+
+
+def test_the_currency_stays_once_a_billing_period_is_closed_even_without_use(
+    organization: Organization, admin: Client
+) -> None:
+    account = make_account(organization, "Northwind", key="north", currency="EUR")
+    BillingPeriod.objects.create(
+        organization=organization,
+        account=account,
+        starts_on=date(2026, 5, 1),
+        ends_on=date(2026, 6, 1),
+        currency="EUR",
+        amount=0,
+        closed_at=timezone.now(),
+    )
+    admin.post(f"/accounts/{account.pk}/edit/", filled(currency="USD", name="Renamed"))
+    enter(staff_of(organization))
+    account.refresh_from_db()
+    assert (account.name, account.currency) == ("Renamed", "EUR")

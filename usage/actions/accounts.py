@@ -12,7 +12,7 @@ from accounts.actions.audit import audit
 from accounts.models import Account, User
 from consumption_cs.lib.tenancy import Viewer
 from usage.actions.marks import touch_days
-from usage.models import AccountDay, IngestBatch, Settlement, TouchedDay
+from usage.models import AccountDay, BillingPeriod, IngestBatch, RatedDay, Settlement, TouchedDay
 
 # Events name the key; the days they fall on, and the money on them, rest on the other two.
 LOCKED = ("key", "currency", "timezone")
@@ -27,10 +27,10 @@ class AccountTaken(ValueError):
 
 
 def with_usage(viewer: Viewer, accounts: Iterable[UUID]) -> set[UUID]:
-    """Return which of these accounts have events, the ones that wait for the tick or for settlement included."""
+    """Return which of these accounts have events, waiting ones included, or money: rated days or closed periods."""
     wanted = set(accounts)
     found: set[UUID] = set()
-    for model in (AccountDay, TouchedDay):
+    for model in (AccountDay, TouchedDay, RatedDay, BillingPeriod):
         rows = model.objects.visible_to(viewer).filter(account__in=wanted)
         found |= set(rows.values_list("account_id", flat=True).distinct())
     waiting = IngestBatch.objects.visible_to(viewer).filter(rolled_at=None)
