@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from usage.calc import json_strict, limits
 from usage.calc.cloudevents import Event, Window
+from usage.calc.corrections import CorrectionEvent
 from usage.calc.media import BATCH, PLAIN, SINGLE
 from usage.calc.parsing import parse_items, parse_request
 from usage.calc.problems import Problem, Unreadable
@@ -36,7 +37,7 @@ def make_item(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in (item | changes).items() if value is not ...}
 
 
-def parse(body: bytes | str, content_type: str = PLAIN, **headers: str) -> list[Event | Problem]:
+def parse(body: bytes | str, content_type: str = PLAIN, **headers: str) -> list[Event | CorrectionEvent | Problem]:
     raw = body.encode() if isinstance(body, str) else body
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return parse_request(raw, {"content-type": content_type} | named, WINDOW)
