@@ -1,7 +1,7 @@
 """Imports over the API: create, send the file, validate, look, close or revert. Nothing counts before the close."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -122,7 +122,7 @@ class ImportSerializer(serializers.ModelSerializer):
 
     def _keys_of(self, accounts: list[UUID]) -> list[str]:
         """The keys of the accounts of a window; those of a whole page of imports are looked up once."""
-        known: dict[UUID, str] = self.context.setdefault("account_keys", {})
+        known: dict[UUID, str] = cast("dict[str, Any]", self.context).setdefault("account_keys", {})
         missing = set(accounts) - known.keys()
         if missing:
             known.update(Account.objects.filter(pk__in=missing).values_list("pk", "key"))
