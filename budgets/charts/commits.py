@@ -8,6 +8,7 @@ from accounts.models import Account
 from budgets.models import Contract
 from budgets.reports.balances import AccountBalance
 
+_LAST_LABEL = 93  # percent: labels begin at their day
 _TONES = {"prepaid": "paid", "rollover": "rolled", "credit": "credit", "promotional": "promo"}
 
 
@@ -57,7 +58,8 @@ def timeline(account: Account, contracts: Sequence[Contract], balance: AccountBa
         changes = [at(change.effective_on) for change in row.changes]
         tone = _TONES[row.commit.kind]
         bars.append(bar(row.commit.name, row.state_name, row.commit.effective_on, end, tone, changes))
-    labels = [(at(day), f"{day:%b %Y}") for day in _quarters(first, last)]
+    # A label at the very end would stand outside of the card.
+    labels = [(at(day), f"{day:%b %Y}") for day in _quarters(first, last) if at(day) <= _LAST_LABEL]
     return Timeline(bars, at(today), labels, f"{len(bars)} rows from {first:%b %Y} to {last:%b %Y}")
 
 

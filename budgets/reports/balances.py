@@ -12,7 +12,7 @@ from django.db.models import Sum
 
 from accounts.models import Account
 from budgets.calc.drawn_days import Calendar, Terms, commit_of, draw_days
-from budgets.calc.grants import FAR_FUTURE, draw_order
+from budgets.calc.grants import FAR_FUTURE, draw_order, why_before
 from budgets.calc.snapshots import from_json
 from budgets.models import Commit, CommitBalance, CommitChange, LedgerEntry, LedgerState
 from budgets.reports.day_use import use_since
@@ -29,8 +29,8 @@ class CommitState:
 
     `settled`: left at the start of today; `ongoing`: with today's use. `granted`: all that was ever given, amendments
     included; `drawn`: so far, today included; `share`: of what was granted, 0 to 1, None without any. `expiring`: what
-    is lost at the next expiry if nothing more is used, and `expires_on` that day. `state`: upcoming, active, used_up,
-    expired or cancelled; `state_name` in words.
+    would be left at the next end if nothing more is used, and `expires_on` that day. `state`: upcoming, active,
+    used_up, expired or cancelled; `state_name` in words. `why`: before the next one in force, empty for the last.
     """
 
     commit: Commit
@@ -45,6 +45,7 @@ class CommitState:
     state_name: str
     changes: tuple[CommitChange, ...]
     settled_at: datetime | None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class _Found:
     expiries: Mapping[str, _Expiry]
     changes: Mapping[UUID, Sequence[CommitChange]]
     alive: frozenset[str]
+    whys: Mapping[str, str]
 
 
 def commits_of(viewer: Viewer, account: Account, now: datetime) -> AccountBalance:
@@ -106,6 +108,7 @@ def commits_of(viewer: Viewer, account: Account, now: datetime) -> AccountBalanc
         _expiries(viewer, account, terms[name], calendar, state, today),
         _changes(viewer, account),
         frozenset(commit_of(grant.id) for grant in terms[name].grants if grant.is_active(now)),
+        _whys(terms[name], now, today),
     )
     rows = sorted((_state(commit, found) for commit in commits[name]), key=_in_order(found, today))
     return AccountBalance(
@@ -142,7 +145,20 @@ def _state(commit: Commit, found: _Found) -> CommitState:
         state_name=STATES[state],
         changes=tuple(found.changes.get(commit.pk, ())),
         settled_at=balance.settled_at if balance else None,
+        why=found.whys.get(name, ""),
     )
+
+
+def _whys(terms: Terms, now: datetime, today: date) -> dict[str, str]:
+    """Return commit → why it is drawn before the next one in force; nothing for the last."""
+    policy = terms.policy_on(today)
+    ordered = draw_order([grant for grant in terms.grants if grant.is_active(now)], policy)
+    found: dict[str, str] = {}
+    for place, grant in enumerate(ordered):
+        later = [other for other in ordered[place + 1 :] if commit_of(other.id) != commit_of(grant.id)]
+        if later:
+            found.setdefault(commit_of(grant.id), why_before(grant, later, policy))
+    return found
 
 
 def _state_of(commit: Commit, found: _Found, ongoing: Decimal) -> str:

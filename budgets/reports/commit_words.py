@@ -31,7 +31,7 @@ def headline(balance: AccountBalance, today: date) -> list[Words]:
     if not following.expiring:
         return [*parts, Words(f"; {when} with nothing left.")]
     lost = money_text(following.expiring, balance.currency)
-    return [*parts, Words(f"; {when}, and {lost} of it is lost if nothing more is used.")]
+    return [*parts, Words(f"; {when}. At its end {lost} would be left if nothing more is used.")]
 
 
 def _next_expiry(balance: AccountBalance, today: date) -> CommitState | None:
@@ -51,7 +51,7 @@ def facts(balance: AccountBalance, today: date) -> list[Fact]:
     return [
         Fact("Left, with today's use", money_text(balance.ongoing, currency), "open until the day ends"),
         Fact("Settled at the start of today", money_text(balance.settled, currency), "in the ledger for good"),
-        Fact("Drawn so far", money_text(balance.drawn, currency), _overage(balance)),
+        Fact("Drawn so far, over all commits", money_text(balance.drawn, currency), _overage(balance)),
         expiry,
     ]
 

@@ -276,3 +276,24 @@ class TestWhatAChangeDoes:
         page = finance.post(f"/accounts/{commit.account_id}/contracts/{commit.contract_id}/", form).content.decode()
         assert "$450.00" in page
         assert "No ended day changes" in page
+
+
+def test_a_commit_says_why_it_is_drawn_before_the_next_and_its_figures_lead_to_the_ledger(
+    account: Account, finance: Client
+) -> None:
+    commit = make_commit(account, "100", effective_on=TODAY, priority=1)
+    make_commit(account, "50", effective_on=TODAY, priority=2, name="Second")
+    page = finance.get(f"/accounts/{account.pk}/commits/").content.decode()
+    assert page.count("Drawn first: lower priority number, before Second.") == 1
+    for kind in ("granted", "drawn"):
+        assert f"/ledger/?commit={commit.pk}&amp;kind={kind}" in page
+
+
+def test_what_a_commit_has_left_is_not_called_lost(account: Account, finance: Client) -> None:
+    day = TODAY - timedelta(days=2)
+    make_commit(account, "100", effective_on=day, expires_on=TODAY + timedelta(days=30))
+    draw(account, day, datetime.now(timezone.utc))
+    page = finance.get(f"/accounts/{account.pk}/commits/").content.decode()
+    assert "At its end $100.00 would be left if nothing more is used" in page
+    assert "lost" not in page
+    assert "Drawn so far, over all commits" in page
