@@ -106,7 +106,7 @@ def test_a_closed_import_counts_each_event_once(account: Account, meter: Meter, 
     roll_up(one.organization_id, now)
     enter(Viewer(one.organization_id))
     assert _quantity(account) == Decimal(10)
-    assert Event.objects.get(event_id="e3").workflow.key == "Claims"
+    assert Event.objects.filter(event_id="e3").values_list("workflow__key", flat=True).get() == "Claims"
 
 
 def test_an_event_that_came_before_is_known_and_counts_once(account: Account, meter: Meter, now: datetime) -> None:
@@ -147,7 +147,8 @@ def test_every_format_gives_the_same_events(account: Account, meter: Meter, now:
     ]  # fmt: skip
     columns = {
         "id": [f"e{number}" for number in range(3)], "source": ["/old"] * 3, "time": times,
-        "subject": ["northwind"] * 3, "type": ["api.call"] * 3, "quantity": [Decimal("1.25")] * 3, "success": [True] * 3,
+        "subject": ["northwind"] * 3, "type": ["api.call"] * 3, "quantity": [Decimal("1.25")] * 3,
+        "success": [True] * 3,
     }  # fmt: skip
     contents = [
         (as_csv, "csv"),

@@ -28,8 +28,8 @@ class Caller:
         return self.client.get(f"/api/v1/imports{path}", headers=self.headers)
 
     def post(self, path: str, body: Any = None, **headers: str) -> Any:
-        more = {"content_type": "application/json"}
-        return self.client.post(f"/api/v1/imports{path}", body or {}, headers=self.headers | headers, **more)
+        sent = self.headers | headers
+        return self.client.post(f"/api/v1/imports{path}", body or {}, content_type="application/json", headers=sent)
 
     def put(self, path: str, content: bytes) -> Any:
         return self.client.put(
