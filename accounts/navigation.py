@@ -41,6 +41,7 @@ ACCOUNT = (
     Place("Commits", "budgets:commits", "wallet"),
     Place("Ledger", "budgets:ledger", "book"),
     Place("Statements", "budgets:statements", "receipt"),
+    Place("Reports", "budgets:account_reports", "file"),
     Place("Prices", "usage:account_prices", "receipt"),
     Place("Events", "usage:account_events", "activity"),
     Place("Members", "accounts:account_members", "users"),

@@ -1,13 +1,18 @@
 """What Celery runs: thin, short, repeatable; ids as text. Rows are the truth, a task is only a push."""
 
+import logging
 from uuid import UUID
 
 from celery import shared_task
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.reports import organization_ids
 from budgets.actions import catch_up as catching_up
-from budgets.actions import forecast, forecast_scores, verify
+from budgets.actions import forecast, forecast_scores, reports, verify
+from budgets.exports.report_files import render
+
+logger = logging.getLogger(__name__)
 
 SECONDS_FOR_FORECASTS = 20.0  # for one organization, then the next has its turn
 
@@ -63,3 +68,39 @@ def recalibrate_forecasts() -> None:
     """Make intervals as wide as their realised coverage asks for."""
     for organization_id in organization_ids():
         forecast_scores.recalibrate(organization_id, timezone.now())
+
+
+@shared_task
+def make_report(organization_id: str, report_id: str) -> None:
+    """Take a report some seconds further, and queue the next task if there is more to do."""
+    if reports.work(UUID(organization_id), UUID(report_id), timezone.now, render):
+        _push_report(organization_id, report_id)
+
+
+@shared_task
+def make_reports() -> None:
+    """Take up the reports that nobody works on."""
+    for organization_id in organization_ids():
+        for report_id in reports.waiting(organization_id, timezone.now()):
+            _push_report(str(organization_id), str(report_id))
+
+
+@shared_task
+def prune_reports() -> None:
+    """Remove files older than 30 days."""
+    for organization_id in organization_ids():
+        reports.prune_reports(organization_id, timezone.now())
+
+
+def request_report(organization_id: UUID, report_id: UUID) -> None:
+    """Have a worker make a report once the request's transaction is over."""
+    arguments = (str(organization_id), str(report_id))
+    transaction.on_commit(lambda: _push_report(*arguments), robust=True)
+
+
+def _push_report(organization_id: str, report_id: str) -> None:
+    """A broker that is away does not matter: `make_reports` finds the report within a minute."""
+    try:
+        make_report.apply_async((organization_id, report_id), retry=False, expires=60)
+    except make_report.OperationalError:
+        logger.warning("report.not_sent report=%s", report_id)

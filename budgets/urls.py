@@ -17,6 +17,7 @@ from budgets.views import (
     planner,
     rated,
     reconciliation,
+    reports,
     run_outs,
     statements,
 )
@@ -83,5 +84,9 @@ urlpatterns: list[URLPattern] = [
     path("run-outs/calendar/new/", run_outs.feed_new, name="feed_new"),
     path("run-outs/calendar/revoke/", run_outs.feed_revoke, name="feed_revoke"),
     path("calendar/<str:token>.ics", run_outs.feed, name="feed"),
+    path("reports/", reports.organization_reports, name="reports"),
+    path("reports/<uuid:report_id>/file", reports.organization_report_file, name="organization_report_file"),
+    path("accounts/<uuid:account_id>/reports/", reports.account_reports, name="account_reports"),
+    path("accounts/<uuid:account_id>/reports/<uuid:report_id>/file", reports.report_file, name="report_file"),
     path("forecasts/accuracy/", accuracy.accuracy, name="accuracy"),
 ]

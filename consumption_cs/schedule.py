@@ -49,6 +49,16 @@ BEAT: dict[str, dict[str, Any]] = {
         "schedule": timedelta(hours=6),
         "options": {"expires": 3600},
     },
+    "reports": {
+        "task": "budgets.tasks.make_reports",
+        "schedule": timedelta(seconds=20),
+        "options": {"expires": 20},
+    },
+    "old reports": {
+        "task": "budgets.tasks.prune_reports",
+        "schedule": crontab(minute=45, hour=3),
+        "options": {"expires": 3600},
+    },
     "forecast intervals": {
         "task": "budgets.tasks.recalibrate_forecasts",
         "schedule": crontab(minute=15, hour=4, day_of_week="mon"),

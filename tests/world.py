@@ -26,6 +26,7 @@ from budgets.models import (
     ForecastRun,
     LedgerEntry,
     PlannedActivity,
+    Report,
     Scenario,
 )
 from consumption_cs.lib.ids import uuid7
@@ -67,6 +68,7 @@ class AccountWorld:
     commit: Commit
     scenario: Scenario
     plan: PlannedActivity
+    report: Report
 
 
 @dataclass
@@ -118,6 +120,7 @@ class World:
             "commit_id": own.commit.pk,
             "contract_id": own.commit.contract_id,
             "plan_id": own.plan.pk,
+            "report_id": own.report.pk,
             "scenario_id": own.scenario.pk,
             "change": "cancel",
             "starts_on": f"{own.event.occurred_at:%Y-%m-01}",
@@ -208,6 +211,17 @@ def _make_account(world: World, number: int, now: datetime) -> AccountWorld:
             name=f"{own} launch",
             starts_on=now.date(),
             ends_on=now.date() + timedelta(days=3),
+        ),
+        report=Report.objects.create(
+            organization=world.organization,
+            account=account,
+            kind=Report.Kind.BURNDOWN,
+            format=Report.Format.CSV,
+            as_of=now,
+            state=Report.State.READY,
+            content=own.encode(),
+            sha256=own,
+            file_name=f"{own}.csv",
         ),
     )
 

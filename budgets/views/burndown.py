@@ -50,6 +50,7 @@ def account_burndown(request: HttpRequest, account_id: object) -> HttpResponse:
         "planner_url": reverse("budgets:planner", args=[account.pk]),
         "may_plan": can(viewer, "scenario.edit"),
         "may_report": can(viewer, "report.create"),
+        "reports_url": reverse("budgets:account_reports", args=[account.pk]),
     }
     return render(request, "budgets/burndown.html", context)
 

@@ -1,0 +1,26 @@
+"""The form that asks for a report."""
+
+from typing import Any
+
+from django import forms
+
+from budgets.models import Report
+from budgets.reports import report_kinds
+
+
+class ReportForm(forms.Form):
+    """Which report, as which file, as of when. The moment is of the zone that the page is shown in."""
+
+    kind = forms.ChoiceField(label="Report")
+    format = forms.ChoiceField(choices=Report.Format.choices, label="File")
+    as_of = forms.DateTimeField(
+        label="As of",
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"],
+        help_text="What was booked by then. Empty: now. A day is booked soon after it ends.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["kind"].choices = report_kinds.CHOICES  # type: ignore[attr-defined]

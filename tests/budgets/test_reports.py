@@ -1,0 +1,153 @@
+"""Finance downloads: files that add up, come out the same for the same as-of, and belong to one account."""
+
+import io
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+
+import openpyxl
+import pytest
+from django.test import Client
+
+from accounts.models import Account, Organization, Role
+from budgets.actions import reports
+from budgets.actions.forecast import make_runs
+from budgets.actions.reports import work
+from budgets.exports.report_files import render
+from budgets.models import LedgerEntry, Report
+from budgets.reports import report_kinds
+from consumption_cs.lib.tenancy import enter
+from tests.budgets.ledger_factories import draw, make_commit, make_contract, rate
+from tests.factories import make_account, make_member, make_meter, make_organization, signed_in, staff_of
+
+pytestmark = pytest.mark.django_db
+NOW = datetime.now(timezone.utc)
+TODAY = NOW.date()
+
+
+@pytest.fixture
+def organization() -> Organization:
+    return make_organization()
+
+
+@pytest.fixture
+def account(organization: Organization) -> Account:
+    """A commit of 1,000, of which three days drew 10.01 each; its name is a formula."""
+    account = make_account(organization, name="=1+1")
+    make_contract(account, starts_on=TODAY - timedelta(days=30), ends_on=TODAY + timedelta(days=200))
+    make_commit(account, "1000", name="=SUM(A1)", effective_on=TODAY - timedelta(days=9))
+    meter = make_meter(organization)
+    for ago in (1, 2, 3):
+        rate(account, meter, TODAY - timedelta(days=ago), "10.01")
+    draw(account, TODAY - timedelta(days=9), NOW)
+    make_runs(account.organization_id, NOW - timedelta(minutes=1))
+    enter(staff_of(account))
+    return account
+
+
+def ask(client: Client, account: Account, format: str) -> Report:
+    answer = client.post(f"/accounts/{account.pk}/reports/", {"kind": "burndown", "format": format})
+    assert answer.status_code == 302, answer.content.decode()
+    enter(staff_of(account))
+    found: Report = Report.objects.order_by("-pk")[0]
+    return found
+
+
+def later(account: Account) -> datetime:
+    """A moment by which this test's transaction has booked."""
+    return LedgerEntry.objects.filter(account=account).latest("booked_at").booked_at + timedelta(seconds=1)
+
+
+def made(account: Account, format: str, as_of: datetime) -> bytes:
+    return render(report_kinds.document(staff_of(account), account.organization, account, "burndown", as_of), format)
+
+
+class TestFiles:
+    @pytest.mark.parametrize("format", ["xlsx", "csv", "pdf"])
+    def test_the_same_as_of_gives_the_same_bytes_whatever_was_booked_since(
+        self, account: Account, format: str
+    ) -> None:
+        first = made(account, format, later(account))
+        entry = LedgerEntry.objects.filter(account=account)[0]
+        LedgerEntry.objects.create(
+            organization_id=account.organization_id, account=account, commit=entry.commit, kind="drawn",
+            day=TODAY - timedelta(days=1), amount=-5, booked_at=later(account) + timedelta(hours=1),
+        )  # fmt: skip
+        assert made(account, format, entry.booked_at + timedelta(seconds=1)) == first
+
+    def test_the_workbook_adds_up_with_formulas_and_their_values(self, account: Account) -> None:
+        content = made(account, "xlsx", later(account))
+        values = openpyxl.load_workbook(io.BytesIO(content), data_only=True)["Commits"]
+        formulas = openpyxl.load_workbook(io.BytesIO(content))["Commits"]
+        left = [cell.value for cell in values[4]].index("Left") + 1
+        assert values.cell(5, left).value == pytest.approx(969.97)
+        assert values.cell(6, left).value == pytest.approx(969.97)
+        assert formulas.cell(5, left).value.startswith("=SUM(")
+        assert formulas.cell(6, left).value.startswith("=SUM(")
+        assert sum(values.cell(5, at).value for at in range(5, left)) == pytest.approx(969.97)
+
+    def test_names_are_text_and_no_formula(self, account: Account) -> None:
+        sheet = openpyxl.load_workbook(io.BytesIO(made(account, "xlsx", later(account))))["Commits"]
+        assert (sheet["A5"].value, sheet["A5"].data_type) == ("=SUM(A1)", "s")
+        assert b"'=SUM(A1)" in made(account, "csv", later(account))
+
+    def test_the_ledger_of_the_workbook_comes_to_what_is_left(self, account: Account) -> None:
+        sheet = openpyxl.load_workbook(io.BytesIO(made(account, "xlsx", later(account))), data_only=True)["Ledger"]
+        assert sheet.cell(sheet.max_row, 5).value == pytest.approx(969.97)
+
+
+class TestPages:
+    @pytest.mark.parametrize("format", ["xlsx", "csv", "pdf"])
+    def test_both_sides_make_and_download_a_report(
+        self, organization: Organization, account: Account, format: str
+    ) -> None:
+        for member in (make_member(organization, Role.FINANCE), make_member(account, Role.PORTAL_FINANCE)):
+            client = signed_in(member)
+            report = ask(client, account, format)
+            assert report.state == "ready"
+            page = client.get(f"/accounts/{account.pk}/reports/").content.decode()
+            assert report.sha256[:16] in page
+            assert client.get(f"/accounts/{account.pk}/reports/{report.pk}/file").content == bytes(
+                report.content or b""
+            )
+
+    def test_another_account_cannot_be_reached_by_its_reports_id(
+        self, organization: Organization, account: Account
+    ) -> None:
+        report = ask(signed_in(make_member(account)), account, "csv")
+        enter(staff_of(account))
+        other = make_account(organization, "Other")
+        stranger = signed_in(make_member(other))
+        assert stranger.get(f"/accounts/{other.pk}/reports/{report.pk}/file").status_code == 404
+        assert stranger.get(f"/accounts/{account.pk}/reports/{report.pk}/file").status_code == 404
+        assert stranger.get("/reports/").status_code == 403
+
+    def test_the_future_is_refused_in_words(self, account: Account) -> None:
+        client = signed_in(make_member(account))
+        ahead = f"{NOW + timedelta(days=3):%Y-%m-%dT%H:%M}"
+        answer = client.post(f"/accounts/{account.pk}/reports/", {"kind": "burndown", "format": "csv", "as_of": ahead})
+        assert answer.status_code == 422
+        assert "cannot be in the future" in answer.content.decode()
+
+
+class TestWorker:
+    def test_a_report_of_all_accounts_is_made_in_slices_and_mailed(
+        self, organization: Organization, account: Account, monkeypatch: pytest.MonkeyPatch, mailoutbox: list[object],
+        django_capture_on_commit_callbacks: object,
+    ) -> None:  # fmt: skip
+        make_account(organization, "Second")
+        monkeypatch.setattr(reports, "SLICE", 1)
+        member = make_member(organization, Role.FINANCE)
+        enter(staff_of(account))
+        report = Report.objects.create(
+            organization=organization, kind="burndown", format="xlsx", as_of=later(account) + timedelta(hours=1),
+            requested_by=member.user,
+        )  # fmt: skip
+        with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
+            assert work(organization.pk, report.pk, lambda: NOW, render) is False
+        enter(staff_of(account))
+        report.refresh_from_db()
+        assert (report.state, report.done, report.total) == ("ready", 2, 2), report.error
+        sheet = openpyxl.load_workbook(io.BytesIO(bytes(report.content or b"")), data_only=True)["Accounts"]
+        left = [cell.value for cell in sheet[4]].index("Left") + 1
+        assert Decimal(str(sheet.cell(sheet.max_row, left).value)) == Decimal("969.97")
+        assert "is ready" in mailoutbox[0].subject  # type: ignore[attr-defined]
