@@ -18,6 +18,7 @@ STATES = {
     "unknown": "Not enough is known",
     "none": "No commit",
 }
+STATE_CHOICES = list(STATES.items())
 SOON = timedelta(days=30)
 
 

@@ -55,12 +55,12 @@ def test_a_file_is_uploaded_checked_looked_at_and_closed(finance: Client, accoun
     assert "is being checked" in _text(finance, page)
     _work(account, page)
     seen = _text(finance, page)
-    assert "Ready: <b class=\"nw\">3</b> new events" in seen
+    assert 'Ready: <b class="nw">3</b> new events' in seen
     assert "+$3" in seen
     assert finance.post(f"{page}close/").status_code == 302
     assert "Closing" in _text(finance, page)
     _work(account, page)
-    assert "<b class=\"nw\">3</b> events count" in _text(finance, page)
+    assert '<b class="nw">3</b> events count' in _text(finance, page)
     assert "march.csv" in _text(finance, "/imports/")
 
 
@@ -142,7 +142,7 @@ def test_a_template_can_be_imported_as_it_is(finance: Client, account: Account, 
     content = finance.get(f"/imports/template.{kind}").content
     page = _upload(finance, content, f"template.{kind}")
     _work(account, page)
-    assert "Ready: <b class=\"nw\">1</b> new event" in _text(finance, page)
+    assert 'Ready: <b class="nw">1</b> new event' in _text(finance, page)
 
 
 def test_the_page_script_gets_addresses_and_sends_pieces(finance: Client, account: Account, now: datetime) -> None:

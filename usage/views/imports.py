@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.core.files.uploadedfile import UploadedFile
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -78,6 +79,7 @@ def _made(request: HttpRequest, viewer: Viewer, form: ImportForm, *, scripted: b
 def _uploaded(request: HttpRequest, viewer: Viewer, import_id: UUID) -> HttpResponse:
     """Take the file of a plain form, and begin to check it."""
     file = request.FILES["file"]
+    assert isinstance(file, UploadedFile)  # noqa: S101 - for the type checker: the form has one file field
 
     def store(one: UsageImport) -> None:
         files.append(one, 0, lambda count: file.read(count), timezone.now(), is_last=True)
