@@ -3,6 +3,7 @@
 from datetime import date
 from uuid import UUID
 
+from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -18,7 +19,7 @@ from usage.models import BillingPeriod
 from usage.reports.freshness import data_through
 from usage.views.overview import download
 
-MOST = 36  # periods on the list: three years
+PAGE_SIZE = 12  # a year of monthly periods
 
 
 @require_safe
@@ -26,13 +27,13 @@ MOST = 36  # periods on the list: three years
 def account_statements(request: HttpRequest, account_id: UUID) -> HttpResponse:
     """The account's periods, newest first, each with what it comes to."""
     viewer, account, now = viewer_of(request), account_of(request), timezone.now()
-    periods = periods_of(viewer, account, now)
-    lines = [statement(viewer, account, period) for period in periods[:MOST]]
+    page = Paginator(periods_of(viewer, account, now), PAGE_SIZE).get_page(request.GET.get("page"))
+    lines = [statement(viewer, account, period) for period in page]
     closed = {row.starts_on: row for row in BillingPeriod.objects.visible_to(viewer).filter(account=account)}
     context = {
         "account": account,
         "lines": [(one, closed.get(one.period.starts_on)) for one in lines],
-        "more": max(len(periods) - MOST, 0),
+        "page": page,
         "freshness": data_through(viewer, now),
     }
     return render(request, "budgets/statements.html", context)
