@@ -17,6 +17,7 @@ from budgets.reports.statements import BillingMonth, Statement, statement
 from consumption_cs.lib.display import money_text
 from consumption_cs.lib.periods import DAY, day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer
+from usage.calc.billing_periods import billing_span
 
 _MOVES = ("opening", "granted", "amended", "not_rolled_over", "drawn", "expired", "cancelled", "closing")
 MOVES = (
@@ -119,7 +120,8 @@ def _so_far(viewer: Viewer, account: Account, as_of: datetime) -> Statement:
     today = day_of(as_of, zone_of(account.timezone))
     contracts = Contract.objects.visible_to(viewer).filter(account=account, created_at__lte=as_of)
     contract = contracts.filter(starts_on__lte=today).order_by("-starts_on").first()
-    first = contract.starts_on if contract else date(2000, 1, 1)
+    # From the start of its first billing period: overage of that period is what the term's commits take over.
+    first = billing_span(contract.starts_on, account.billing_day).start if contract else date(2000, 1, 1)
     return statement(viewer, account, BillingMonth(first, today + DAY, False, False), as_of)
 
 
