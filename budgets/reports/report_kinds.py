@@ -5,7 +5,7 @@ from datetime import datetime
 
 from accounts.models import Account, Organization
 from budgets.models import Report
-from budgets.reports import burndown_report
+from budgets.reports import burndown_report, exposure_report, roll_forward_report
 from budgets.reports.document import Column, Document, Row
 from consumption_cs.lib.tenancy import Viewer
 
@@ -15,9 +15,19 @@ RowsOf = Callable[[Viewer, Account, datetime], list[Row]]
 # What the report of an organization is made of, account by account.
 BY_ACCOUNT: dict[str, tuple[tuple[Column, ...], RowsOf]] = {
     Kind.BURNDOWN: (burndown_report.ACCOUNTS, burndown_report.account_row),
+    Kind.ROLL_FORWARD: (roll_forward_report.COLUMNS, roll_forward_report.account_rows),
+    Kind.EXPOSURE: (exposure_report.COLUMNS, exposure_report.account_rows),
 }
-_OF_ACCOUNT = {Kind.BURNDOWN: burndown_report.burndown_document}
-_OF_ALL = {Kind.BURNDOWN: burndown_report.organization_burndown}
+_OF_ACCOUNT = {
+    Kind.BURNDOWN: burndown_report.burndown_document,
+    Kind.ROLL_FORWARD: roll_forward_report.account_document,
+    Kind.EXPOSURE: exposure_report.account_document,
+}
+_OF_ALL = {
+    Kind.BURNDOWN: burndown_report.organization_burndown,
+    Kind.ROLL_FORWARD: roll_forward_report.organization_document,
+    Kind.EXPOSURE: exposure_report.organization_document,
+}
 
 
 def document(

@@ -3,6 +3,7 @@
 import io
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from itertools import pairwise
 
 import openpyxl
 import pytest
@@ -13,11 +14,12 @@ from budgets.actions import reports
 from budgets.actions.forecast import make_runs
 from budgets.actions.reports import work
 from budgets.exports.report_files import render
-from budgets.models import LedgerEntry, Report
+from budgets.models import ForecastRun, LedgerEntry, Report
 from budgets.reports import report_kinds
 from consumption_cs.lib.tenancy import enter
 from tests.budgets.ledger_factories import draw, make_commit, make_contract, rate
 from tests.factories import make_account, make_member, make_meter, make_organization, signed_in, staff_of
+from usage.models import AccountDay
 
 pytestmark = pytest.mark.django_db
 NOW = datetime.now(timezone.utc)
@@ -59,6 +61,48 @@ def later(account: Account) -> datetime:
 
 def made(account: Account, format: str, as_of: datetime) -> bytes:
     return render(report_kinds.document(staff_of(account), account.organization, account, "burndown", as_of), format)
+
+
+class TestOtherKinds:
+    @pytest.mark.parametrize("format", ["xlsx", "csv", "pdf"])
+    @pytest.mark.parametrize("kind", ["roll_forward", "exposure"])
+    def test_every_kind_comes_in_every_format_and_the_same_twice(
+        self, account: Account, kind: str, format: str
+    ) -> None:
+        as_of = later(account)
+        files = [
+            render(report_kinds.document(staff_of(account), account.organization, account, kind, as_of), format)
+            for _ in range(2)
+        ]
+        assert files[0] == files[1]
+
+    def test_a_roll_forward_chains_from_closing_to_opening(self, account: Account) -> None:
+        table = report_kinds.document(
+            staff_of(account), account.organization, account, "roll_forward", later(account)
+        ).tables[0]
+        at = {name: table.at(name) for name in ("Opening", "Closing", "From")}
+        rows = sorted(table.rows, key=lambda row: str(row[at["From"]]))
+        assert rows[-1][at["Closing"]] == Decimal("969.97")
+        for before, after in pairwise(rows):
+            assert before[at["Closing"]] == after[at["Opening"]]
+
+    def test_exposure_by_month_adds_up_to_what_the_forecast_expects(self, account: Account) -> None:
+        AccountDay.objects.bulk_create(
+            AccountDay(
+                organization_id=account.organization_id, account=account, day=TODAY - timedelta(days=ago),
+                currency="USD", spend=Decimal(3), events=1, last_event_at=NOW,
+            )
+            for ago in range(4, 60)
+        )  # fmt: skip
+        make_runs(account.organization_id, NOW)
+        enter(staff_of(account))
+        found = report_kinds.document(staff_of(account), account.organization, account, "exposure", later(account))
+        table = found.tables[0]
+        run = ForecastRun.objects.filter(account=account).latest("made_at")
+        assert run.unused_mean is not None
+        breakage = sum(Decimal(str(row[table.at("Breakage, expected")])) for row in table.rows)
+        assert abs(breakage - run.unused_mean) < 1
+        assert len(table.rows) >= 6
 
 
 class TestFiles:
