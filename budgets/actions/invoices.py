@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
@@ -13,6 +13,7 @@ from accounts.models import Account
 from consumption_cs.lib.csv_files import CsvRow, read_rows
 from consumption_cs.lib.money import exponent, round_to
 from consumption_cs.lib.tenancy import Viewer
+from usage.actions.import_lines import CheckedFile, ImportLine, refuse_twins
 from usage.models import BillingPeriod
 
 REQUIRED = ("account", "period_start", "amount")
@@ -32,31 +33,13 @@ class Invoice:
     amount: Decimal | None
     number: str
 
-
-@dataclass(slots=True)
-class InvoiceLine:
-    """One row of a file: what it would enter, or what is wrong with it. `is_there` means nothing to do."""
-
-    line: int
-    cells: dict[str, str]
-    errors: list[str] = field(default_factory=list)
-    new: Invoice | None = None
-    is_there: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class InvoiceImport:
-    """A whole file, checked."""
-
-    lines: list[InvoiceLine]
-
     @property
-    def wrong(self) -> list[InvoiceLine]:
-        return [line for line in self.lines if line.errors]
+    def currency(self) -> str:
+        return str(self.period.currency)
 
-    @property
-    def new(self) -> list[Invoice]:
-        return [line.new for line in self.lines if line.new and not line.errors and not line.is_there]
+
+InvoiceLine = ImportLine[Invoice]
+InvoiceImport = CheckedFile[Invoice]
 
 
 def enter_invoices(viewer: Viewer, invoices: Sequence[Invoice]) -> int:
@@ -99,12 +82,12 @@ def read_invoices(viewer: Viewer, content: bytes) -> InvoiceImport:
     closed = BillingPeriod.objects.visible_to(viewer).filter(account__key__in=keys).select_related("account")
     periods = {(period.account.key, period.starts_on): period for period in closed}
     lines = [_checked(row, accounts, periods) for row in rows]
-    _refuse_twins(lines)
+    refuse_twins(lines, lambda new: new.period.pk, "an invoice for the same account and period")
     return InvoiceImport(lines)
 
 
 def _checked(row: CsvRow, accounts: dict[str, Account], periods: dict[tuple[str, date], BillingPeriod]) -> InvoiceLine:
-    line = InvoiceLine(row.line, row.cells)
+    line: InvoiceLine = ImportLine(row.line, row.cells)
     account, starts_on = accounts.get(row.cells["account"]), _day_of(row, line)
     if account is None:
         line.errors.append(f"No account has the key “{row.cells['account'][:60]}”.")
@@ -139,14 +122,3 @@ def _day_of(row: CsvRow, line: InvoiceLine) -> date | None:
         pass
     line.errors.append(f"“{text[:30]}” is not a day: write the period’s first day as 2026-01-31.")
     return None
-
-
-def _refuse_twins(lines: list[InvoiceLine]) -> None:
-    seen: dict[object, int] = {}
-    for line in lines:
-        if line.new is None:
-            continue
-        pk = line.new.period.pk
-        if pk in seen:
-            line.errors.append(f"Line {seen[pk]} has an invoice for the same account and period.")
-        seen.setdefault(pk, line.line)
