@@ -38,7 +38,7 @@ class ImportLine(Generic[New]):
         return self.new.currency if self.new else self.cells.get("currency", "")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: Python 3.11 cannot make a frozen, slotted instance of a generic's alias
 class CheckedFile(Generic[New]):
     """A whole file, checked."""
 
