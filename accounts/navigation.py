@@ -26,6 +26,7 @@ STAFF = (
     Place("Meters", "usage:meters", "meter"),
     Place("Rate cards", "usage:rate_cards", "receipt"),
     Place("Imports", "usage:imports", "download"),
+    Place("Alerts", "budgets:alerts", "bell"),
     Place("Run-outs", "budgets:run_outs", "calendar"),
     Place("Finance", "budgets:finance", "scale"),
     Place("Reports", "budgets:reports", "file"),
@@ -37,6 +38,8 @@ STAFF = (
 ACCOUNT = (
     Place("Overview", "usage:overview", "chart"),
     Place("Workflows", "usage:workflows", "layers"),
+    Place("Budgets", "budgets:budgets", "target"),
+    Place("Alerts", "budgets:account_alerts", "bell"),
     Place("Burndown", "budgets:burndown", "trending-down"),
     Place("Commits", "budgets:commits", "wallet"),
     Place("Ledger", "budgets:ledger", "book"),

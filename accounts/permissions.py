@@ -25,14 +25,24 @@ _READ_STAFF = frozenset(
         "price.view",
         "reconciliation.view",
         "forecast.view",
+        "alert.view",
+        "budget.view",
     }
 )
 _READ_KEY = _READ_STAFF | {"meter.view"}
-_READ_PORTAL = frozenset({"usage.view", "money.view", "workflow.view", "forecast.view"})
+_READ_PORTAL = frozenset({"usage.view", "money.view", "workflow.view", "forecast.view", "alert.view", "budget.view"})
 
 CAPABILITIES: dict[str, frozenset[str]] = {
     Role.ADMIN: _READ_STAFF
     | {
+        "alert.handle",
+        "budget.edit",
+        "destination.manage",
+        "forgiveness.decide",
+        "forgiveness.request",
+        "limit.edit",
+        "limit.lift",
+        "quality.view",
         "feed.manage",
         "planned.edit",
         "report.create",
@@ -60,6 +70,12 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     },
     Role.LEADER: _READ_STAFF
     | {
+        "alert.handle",
+        "budget.edit",
+        "forgiveness.decide",
+        "forgiveness.request",
+        "limit.lift",
+        "quality.view",
         "feed.manage",
         "report.create",
         "scenario.edit",
@@ -74,6 +90,12 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     },
     Role.CSM: _READ_STAFF
     | {
+        "alert.handle",
+        "budget.edit",
+        "destination.manage",
+        "forgiveness.request",
+        "limit.lift",
+        "quality.view",
         "feed.manage",
         "planned.edit",
         "report.create",
@@ -86,6 +108,11 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     },
     Role.FIELD_CTO: _READ_STAFF
     | {
+        "alert.handle",
+        "budget.edit",
+        "forgiveness.request",
+        "limit.lift",
+        "quality.view",
         "feed.manage",
         "planned.edit",
         "event.replay",
@@ -99,6 +126,11 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     },
     Role.FINANCE: _READ_STAFF
     | {
+        "alert.handle",
+        "budget.edit",
+        "forgiveness.decide",
+        "forgiveness.request",
+        "quality.view",
         "feed.manage",
         "report.create",
         "scenario.edit",
@@ -115,6 +147,12 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     Role.ANALYST: _READ_STAFF | {"feed.manage", "member.view", "meter.view"},
     Role.PORTAL_OWNER: _READ_PORTAL
     | {
+        "alert.handle",
+        "budget.edit",
+        "destination.manage",
+        "forgiveness.request",
+        "limit.edit",
+        "limit.lift",
         "feed.manage",
         "planned.edit",
         "report.create",
@@ -127,15 +165,43 @@ CAPABILITIES: dict[str, frozenset[str]] = {
         "portal_member.manage",
         "workflow.edit",
     },
-    Role.PORTAL_FINANCE: _READ_PORTAL | {"feed.manage", "report.create", "scenario.edit", "member.view"},
+    Role.PORTAL_FINANCE: _READ_PORTAL
+    | {
+        "alert.handle",
+        "budget.edit",
+        "forgiveness.request",
+        "feed.manage",
+        "report.create",
+        "scenario.edit",
+        "member.view",
+    },
     Role.PORTAL_ENGINEER: _READ_PORTAL
-    | {"feed.manage", "planned.edit", "event.view", "key.manage", "key.view", "member.view", "workflow.edit"},
+    | {
+        "alert.handle",
+        "budget.edit",
+        "feed.manage",
+        "planned.edit",
+        "event.view",
+        "key.manage",
+        "key.view",
+        "member.view",
+        "workflow.edit",
+    },
     Role.PORTAL_VIEWER: _READ_PORTAL | {"feed.manage"},
     # A key with the scope `read`; what it sees is the organization's or, with an account, that account's.
     "key": _READ_KEY,
     # A key of the organization with the scope `manage`, which includes `read`: a billing system, say.
     "manager_key": _READ_KEY
-    | {"commit.manage", "cost.manage", "import.manage", "period.close", "planned.edit", "price.manage"},
+    | {
+        "commit.manage",
+        "cost.manage",
+        "import.manage",
+        "period.close",
+        "planned.edit",
+        "price.manage",
+        "alert.handle",
+        "budget.edit",
+    },
 }
 
 

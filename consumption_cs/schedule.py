@@ -10,6 +10,7 @@ QUEUES = ("rollup", "settlement", "delivery", "reports")
 ROUTES: dict[str, dict[str, str]] = {
     "budgets.tasks.catch_up*": {"queue": "rollup"},
     "budgets.tasks.settle*": {"queue": "settlement"},
+    "budgets.tasks.deliver*": {"queue": "delivery"},
     "budgets.tasks.*": {"queue": "reports"},
     "usage.tasks.*": {"queue": "reports"},
     "accounts.tasks.*": {"queue": "delivery"},

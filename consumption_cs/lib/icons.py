@@ -8,6 +8,7 @@ ICONS: dict[str, str] = {
     "arrow-right": '<path d="M5 12h14M12 5l7 7-7 7"/>',
     "arrow-up": '<path d="M12 19V5M5 12l7-7 7 7"/>',
     "ban": '<circle cx="12" cy="12" r="9"/><path d="m5.6 5.6 12.8 12.8"/>',
+    "target": '<circle cx="12" cy="12" r="10"/><circle cx="12" cy="12" r="6"/><circle cx="12" cy="12" r="2"/>',
     "bell": '<path d="M6 8a6 6 0 0 1 12 0c0 7 3 9 3 9H3s3-2 3-9M10.3 21a1.94 1.94 0 0 0 3.4 0"/>',
     "book": '<path d="M4 19.5v-15A2.5 2.5 0 0 1 6.5 2H20v20H6.5a2.5 2.5 0 0 1 0-5H20"/>',
     "building": '<path d="M3 21h18M5 21V5l8-3v19M19 21V9l-6-2M9 9h.01M9 13h.01M9 17h.01"/>',
