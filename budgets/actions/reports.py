@@ -15,6 +15,7 @@ from accounts.models import Account, Organization
 from budgets.actions.report_mails import mail_report
 from budgets.models import LedgerEntry, Report
 from budgets.reports import report_kinds
+from budgets.reports.accounts_then import Then
 from budgets.reports.document import Document, Row, cell_from, text_of
 from consumption_cs.lib.tenancy import Viewer, act_as
 
@@ -43,6 +44,8 @@ def ask_report(
         raise ReportError("The as-of cannot be in the future: nothing is booked then yet.")
     if viewer.is_portal and (account is None or account.pk != viewer.account_id):
         raise ReportError("Choose your own account.")
+    if kind not in dict(report_kinds.choices(account is not None)):
+        raise ReportError("This report is made of all accounts: ask for it under Reports of the organization.")
     with transaction.atomic():
         report: Report = Report.objects.create(
             organization_id=viewer.organization_id,
@@ -130,9 +133,9 @@ def _next_accounts(viewer: Viewer, organization: Organization, report: Report, n
     columns, rows_of = report_kinds.BY_ACCOUNT[report.kind]
     accounts = Account.objects.visible_to(viewer).filter(created_at__lte=report.as_of).order_by("pk")
     held: list[list[str | None]] = json.loads(bytes(report.content)) if report.content else []
-    part = accounts[report.done : report.done + SLICE]
+    part, then = accounts[report.done : report.done + SLICE], Then(viewer, report.as_of)
     for account in part:
-        rows_here = rows_of(viewer, account, report.as_of)
+        rows_here = rows_of(viewer, then.of(account), report.as_of)
         held += [[None if cell is None else text_of(cell) for cell in row] for row in rows_here]
     report.done, report.total = report.done + len(part), accounts.count()
     report.state, report.heartbeat_at = State.RUNNING, now

@@ -9,7 +9,7 @@ import typst
 
 from budgets.exports.report_chart import chart_svg
 from budgets.reports.document import Cell, Column, Document, Row, Table, text_of
-from consumption_cs.lib.display import money_text, percent_text
+from consumption_cs.lib.display import money_text, percent_text, quantity_text
 
 _TEMPLATE = Path(__file__).with_name("report.typ").read_bytes()
 
@@ -77,6 +77,8 @@ def _printed(column: Column, cell: Cell, currency: str) -> str:
         return money_text(cell, currency)
     if column.kind == "percent" and isinstance(cell, Decimal):
         return percent_text(cell)
+    if column.kind == "number" and isinstance(cell, Decimal):
+        return quantity_text(cell)
     if isinstance(cell, date):
         return f"{cell:%Y-%m-%d}"
     return text_of(cell)

@@ -21,6 +21,6 @@ class ReportForm(forms.Form):
         help_text="What was booked by then. Empty: now. A day is booked soon after it ends.",
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, of_account: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["kind"].choices = report_kinds.CHOICES  # type: ignore[attr-defined]
+        self.fields["kind"].choices = report_kinds.choices(of_account)  # type: ignore[attr-defined]

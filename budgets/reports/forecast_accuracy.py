@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from accounts.models import Account
 from budgets.calc.accuracy import Accuracy, accuracy
+from budgets.calc.usage_windows import Floats
 from budgets.models import ForecastCalibration, ForecastScore
 from consumption_cs.lib.tenancy import Viewer
 
@@ -75,12 +76,13 @@ def _line(scores: "QuerySet[ForecastScore]", days: int, group: str) -> HorizonLi
     by_currency: dict[str, list[Row]] = {}
     for currency, *row in rows:
         by_currency.setdefault(currency, []).append((row[0], row[1], row[2], row[3]))
-    return HorizonLine(days, group, _together([_accuracy(part) for part in by_currency.values()]))
+    return HorizonLine(days, group, measured(np.array(part, dtype=np.float64) for part in by_currency.values()))
 
 
-def _accuracy(rows: Iterable[Row]) -> Accuracy:
-    columns = np.array(list(rows), dtype=np.float64).reshape(-1, 4)
-    return accuracy(columns[:, 0], columns[:, 1], columns[:, 2], columns[:, 3])
+def measured(by_currency: Iterable[Floats]) -> Accuracy:
+    """Return the accuracy of scores [n, 4] (P10, P50, P90, actual), one array a currency, weighed by their number."""
+    parts = [part.reshape(-1, 4) for part in by_currency]
+    return _together([accuracy(part[:, 0], part[:, 1], part[:, 2], part[:, 3]) for part in parts])
 
 
 def _together(parts: list[Accuracy]) -> Accuracy:
@@ -95,7 +97,13 @@ def _together(parts: list[Accuracy]) -> Accuracy:
 
 
 def _dates(scores: "QuerySet[ForecastScore]") -> DateLine:
-    rows = np.array(list(scores.filter(days=RUN_OUT).values_list("p10", "p50", "p90", "actual")), dtype=np.float64)
+    return dates_measured(
+        np.array(list(scores.filter(days=RUN_OUT).values_list("p10", "p50", "p90", "actual")), dtype=np.float64)
+    )
+
+
+def dates_measured(rows: Floats) -> DateLine:
+    """Return how far dates were off, from scores [n, 4] in days from the forecast (P10, P50, P90, actual)."""
     if not len(rows):
         return DateLine(0, None, None, None)
     off = np.abs(rows[:, 1] - rows[:, 3])

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from accounts.models import Account, Organization
 from budgets.models import Report
-from budgets.reports import burndown_report, exposure_report, roll_forward_report
+from budgets.reports import accuracy_report, burndown_report, exposure_report, roll_forward_report
 from budgets.reports.document import Column, Document, Row
 from consumption_cs.lib.tenancy import Viewer
 
@@ -23,6 +23,8 @@ _OF_ACCOUNT = {
     Kind.ROLL_FORWARD: roll_forward_report.account_document,
     Kind.EXPOSURE: exposure_report.account_document,
 }
+# Made in one go for the whole organization, and only for its staff.
+_OF_STAFF = {Kind.ACCURACY: accuracy_report.organization_document}
 _OF_ALL = {
     Kind.BURNDOWN: burndown_report.organization_burndown,
     Kind.ROLL_FORWARD: roll_forward_report.organization_document,
@@ -33,10 +35,15 @@ _OF_ALL = {
 def document(
     viewer: Viewer, organization: Organization, account: Account | None, kind: str, as_of: datetime
 ) -> Document:
-    """Return the figures of a report that is made in one go. To be called as a viewer of just that account."""
-    if account is None:
+    """Return the figures of a report that is made in one go. To be called as a viewer of just that account, if any.
+
+    Raises LookupError for one that is made in slices, and for one of an account that there is only of all.
+    """
+    if account is not None:
+        return _OF_ACCOUNT[Kind(kind)](viewer, organization, account, as_of)
+    if Kind(kind) not in _OF_STAFF:
         raise LookupError(f"{kind} of all accounts is made in slices.")
-    return _OF_ACCOUNT[Kind(kind)](viewer, organization, account, as_of)
+    return _OF_STAFF[Kind(kind)](viewer, organization, as_of)
 
 
 def organization_document(organization: Organization, kind: str, rows: Sequence[Row], as_of: datetime) -> Document:
@@ -49,4 +56,6 @@ def in_order(row: Row) -> tuple[str, ...]:
     return tuple(str(cell) for cell in row[:4])
 
 
-CHOICES = [(str(kind), kind.label) for kind in _OF_ACCOUNT]
+def choices(of_account: bool) -> list[tuple[str, str]]:
+    """Return the kinds of report that there are of one account, or of the whole organization."""
+    return [(str(kind), kind.label) for kind in (_OF_ACCOUNT if of_account else (*_OF_ALL, *_OF_STAFF))]

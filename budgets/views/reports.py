@@ -55,7 +55,7 @@ def report_file(request: HttpRequest, account_id: UUID, report_id: UUID) -> Http
 
 def _page(request: HttpRequest, account: Account | None) -> HttpResponse:
     viewer = viewer_of(request)
-    form = ReportForm(request.POST if request.method == "POST" else None)
+    form = ReportForm(request.POST if request.method == "POST" else None, of_account=account is not None)
     if request.method == "POST" and form.is_valid():
         try:
             _ask(request, viewer, account, form)
