@@ -38,6 +38,7 @@ class Report(models.Model):
     state = models.CharField(max_length=8, choices=State, default=State.WAITING)
     done = models.IntegerField(default=0)
     total = models.IntegerField(default=0)
+    tries = models.SmallIntegerField(default=0, db_default=0)  # since it last came further
     error = models.TextField(blank=True)
     file_name = models.CharField(max_length=200, blank=True)
     content = models.BinaryField(null=True, editable=False)
@@ -55,7 +56,12 @@ class Report(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=~Q(state="ready") | Q(content__isnull=False) & ~Q(sha256=""), name="report_ready_has_content"
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["organization", "subscription", "as_of"],
+                condition=Q(subscription__isnull=False),
+                name="report_once_a_month",
+            ),
         ]
         indexes = [
             models.Index(fields=["organization", "-created_at"], name="report_recent"),
@@ -77,6 +83,7 @@ class ReportSubscription(models.Model):
     day_of_month = models.SmallIntegerField(default=3)
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     next_at = models.DateTimeField()
+    paused_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now())
 
