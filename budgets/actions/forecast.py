@@ -2,33 +2,29 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from math import inf
-from typing import Any
 from uuid import UUID
 
 import numpy as np
 
 from accounts.models import Account
-from budgets.calc.burn_rate import ENOUGH_DAYS, burn_rate, month_end, straight_days
+from budgets.actions.forecast_rows import Drawn, period_of, run_of, store_runs, tell_run_out, tell_spend
+from budgets.calc.burn_rate import burn_rate
 from budgets.calc.forecast import forecast_cumulative
-from budgets.calc.period_end import LineForecast, period_end
-from budgets.calc.run_out import LEVELS, NEVER, Layers, RunOut, at_level, chance, daily, fan, mean, run_out, widened
-from budgets.calc.suppressed import suppressed
+from budgets.calc.period_end import LineForecast
+from budgets.calc.run_out import NEVER, Layers, chance, daily, fan, mean, run_out, widened
 from budgets.calc.usage_windows import Floats
 from budgets.models import ForecastCalibration, ForecastRun
 from budgets.reports.forecast_inputs import HORIZON_DAYS, Inputs, inputs_of, matrix
 from budgets.reports.forecasts_due import forecasts_due
 from budgets.reports.period_inputs import PeriodLine, period_lines, spent_so_far
-from consumption_cs.lib.money import exponent, round_to
 from consumption_cs.lib.tenancy import Viewer, act_as
 from usage.actions.rated_rows import read_prices
 from usage.calc.price_book import PriceBook
 
 BLOCK = 250  # accounts at once: their paths fit into memory, and their rows into one statement
-MOST = Decimal(10) ** 13  # what a column of money holds; more is no forecast
 
 
 def make_runs(
@@ -95,7 +91,7 @@ def _make_block(organization_id: UUID, now: datetime, names: list[str], cause: s
     for run in runs:
         run.inputs_hash = hashes[str(run.account_id)]
         run.details["rebuilt"] = rebuilt
-    ForecastRun.objects.bulk_create(runs)
+    store_runs(runs)
     return len(runs)
 
 
@@ -106,23 +102,19 @@ def _runs(organization_id: UUID, now: datetime, inputs: Sequence[Inputs], cause:
     quantiles = widened(quantiles, low * ones, high * ones)
     spend = planned(daily(quantiles.transpose(1, 0, 2)), inputs).cumsum(axis=2)
     periods = _periods(organization_id, inputs)
+    rates = [burn_rate(one.history) for one in inputs]
     runs = [
-        _run(one, now, cause, spend[row], periods[str(one.account.pk)], (low, high)) for row, one in enumerate(inputs)
+        run_of(one, now, cause, rate, periods[str(one.account.pk)], (low, high))
+        for one, rate in zip(inputs, rates, strict=True)
     ]
-    _draw(runs, inputs, quantiles)
+    tell_spend(runs, inputs, spend)
+    _draw(runs, inputs, quantiles, rates)
     return runs
 
 
-@dataclass(frozen=True, slots=True)
-class _Drawn:
-    """What became of the paths of several accounts: `amounts` are fields of a run, each [accounts]."""
-
-    found: RunOut
-    exhausted: Floats
-    amounts: dict[str, Floats]
-
-
-def _draw(runs: Sequence[ForecastRun], inputs: Sequence[Inputs], quantiles: Floats) -> None:
+def _draw(
+    runs: Sequence[ForecastRun], inputs: Sequence[Inputs], quantiles: Floats, rates: Sequence[float | None]
+) -> None:
     """Draw the fans of the accounts that have commits, and tell their runs."""
     rows = [row for row, one in enumerate(inputs) if one.has_commits]
     if not rows:
@@ -134,9 +126,9 @@ def _draw(runs: Sequence[ForecastRun], inputs: Sequence[Inputs], quantiles: Floa
     for name, values in (("overage", found.overage), ("unused", found.unused)):
         amounts[f"{name}_p10"], amounts[f"{name}_p90"] = np.quantile(values, [0.1, 0.9], axis=1)
         amounts[f"{name}_mean"] = mean(values)
-    drawn = _Drawn(found, chance(found.day < term[:, None]), amounts)
+    drawn = Drawn(found, chance(found.day < term[:, None]), amounts)
     for number, row in enumerate(rows):
-        _tell_run_out(runs[row], inputs[row], number, drawn)
+        tell_run_out(runs[row], inputs[row], number, drawn, rates[row])
 
 
 def calibration(organization_id: UUID) -> tuple[float, float]:
@@ -186,7 +178,8 @@ def _periods(organization_id: UUID, inputs: Sequence[Inputs]) -> dict[str, dict[
         ahead = quantities[:, number, (one.period.end - one.today).days - 1]
         forecasts[str(one.account.pk)].append(_line_forecast(one, line, ahead, book))
     return {
-        str(one.account.pk): _period(one, spent[str(one.account.pk)], forecasts[str(one.account.pk)]) for one in inputs
+        str(one.account.pk): period_of(one, spent[str(one.account.pk)], forecasts[str(one.account.pk)])
+        for one in inputs
     }
 
 
@@ -195,117 +188,3 @@ def _line_forecast(one: Inputs, line: PeriodLine, ahead: Floats, book: PriceBook
     price = in_force.price_of(line.cell) if in_force and not in_force.needs_events else None
     known = float(line.days.sum())
     return LineForecast(price, line.quantity, line.events, line.amount, tuple(float(q) for q in ahead), known)
-
-
-def _period(one: Inputs, spent: Decimal, lines: Sequence[LineForecast]) -> dict[str, Decimal | None]:
-    if not one.known_days:
-        return dict.fromkeys(("period_p10", "period_p50", "period_p90", "period_straight"))
-    low, middle, high = period_end(spent, lines)
-    day, days = (one.today - one.period.start).days, (one.period.end - one.period.start).days
-    straight = None
-    if day > 0:
-        straight = month_end(float(spent), day, days, None)
-    if one.known_days < ENOUGH_DAYS and straight is not None:
-        low = middle = high = Decimal(straight)
-    values = {"period_p10": low, "period_p50": middle, "period_p90": high}
-    told: dict[str, Decimal | None] = {name: _money(float(value), one) for name, value in values.items()}
-    told["period_straight"] = None if straight is None else _money(straight, one)
-    return told
-
-
-def _run(
-    one: Inputs,
-    now: datetime,
-    cause: str,
-    spend: Floats,
-    period: dict[str, Decimal | None],
-    widen: tuple[float, float],
-) -> ForecastRun:
-    rate = burn_rate(one.history)
-    basis = ForecastRun.Basis
-    run = ForecastRun(
-        organization_id=one.account.organization_id,
-        account=one.account,
-        as_of=one.today,
-        made_at=now,
-        cause=cause,
-        basis=basis.NONE if not one.known_days else basis.NAIVE if one.known_days < ENOUGH_DAYS else basis.MODEL,
-        currency=one.account.currency,
-        term_ends_on=one.term_ends_on,
-        period_ends_on=one.period.end,
-        burn_rate=None if rate is None else _money(rate, one),
-        details={
-            "overage_factor": one.overage_factor,
-            "widened": list(widen),
-            "planned": [str(plan.pk) for plan in one.plans],
-            "spent_28": float(one.history[-28:].sum()),
-            "held_back": _held_back(one),
-        },
-        **period,
-    )
-    for name, path in zip(("spend_p10", "spend_p50", "spend_p90"), spend, strict=True):
-        setattr(run, name, _literal(path if one.known_days else np.empty(0)))
-    return run
-
-
-def _literal(path: Floats) -> str:
-    """Return an array as PostgreSQL reads it, to seven digits, which is more than a forecast knows.
-
-    A list would be written as hundreds of expressions, which cost the database more than all the rest of the run.
-    """
-    return "{" + ",".join(["%.7g"] * len(path)) % tuple(path.tolist()) + "}"
-
-
-def _held_back(one: Inputs) -> dict[str, float] | None:
-    """Return since how many days use runs flat as if it were capped, and where; None if it does not."""
-    found = suppressed(one.history)
-    return {"days": found.days, "level": round(found.level, 6)} if found else None
-
-
-def _tell_run_out(run: ForecastRun, one: Inputs, row: int, drawn: _Drawn) -> None:
-    found = drawn.found
-    remaining = sum(layer.left for layer in one.layers if layer.starts <= 0)
-    run.remaining = _money(remaining, one)
-    run.commits = [
-        {
-            "id": layer.commit,
-            "name": layer.name,
-            "kind": layer.kind,
-            "left": layer.left,
-            "starts_on": _day(one, max(layer.starts, 0)),
-            "expires_on": None if layer.ends == NEVER else _day(one, layer.ends),
-            "empty_p50": _day(one, int(found.empty[row, _level(0.5), number])),
-        }
-        for number, layer in enumerate(one.layers)
-    ]
-    if not one.known_days:
-        return
-    if remaining <= 0:
-        run.exhausted_on = one.today
-    run.exhaust_p10, run.exhaust_p50, run.exhaust_p90 = (
-        _date(one, int(at_level(found.day, level)[row])) for level in (0.9, 0.5, 0.1)
-    )
-    run.p_exhausted = float(drawn.exhausted[row])
-    for name, values in drawn.amounts.items():
-        setattr(run, name, _money(float(values[row]), one))
-    days = straight_days(remaining, burn_rate(one.history))
-    run.straight_on = one.today + timedelta(days=int(days)) if days is not None and days < 3650 else None
-
-
-def _level(probability: float) -> int:
-    return int(np.argmin(np.abs(LEVELS - probability)))
-
-
-def _date(one: Inputs, day: int) -> date | None:
-    """A day from the term's end on is none: what lapses then did not run out."""
-    return None if day >= min(one.term, HORIZON_DAYS) else one.today + timedelta(days=day)
-
-
-def _day(one: Inputs, day: int) -> str | None:
-    return None if day > 36500 else (one.today + timedelta(days=day)).isoformat()
-
-
-def _money(value: float, one: Inputs) -> Decimal:
-    """Round an estimate to the currency's places; one too large to keep becomes the largest that can be."""
-    exact: Any = min(max(Decimal(value), -MOST), MOST)
-    return round_to(exact, exponent(one.account.currency))

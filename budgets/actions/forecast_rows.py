@@ -1,0 +1,178 @@
+"""The row of a forecast run: dates, amounts, commits and the open period in its words, and how rows are stored."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import orjson
+from django.db import connection
+from psycopg2.extras import execute_values
+
+from budgets.calc.burn_rate import ENOUGH_DAYS, month_end, straight_days
+from budgets.calc.period_end import LineForecast, period_end
+from budgets.calc.run_out import NEVER, RunOut, at_level
+from budgets.calc.suppressed import suppressed
+from budgets.calc.usage_windows import Floats
+from budgets.models import ForecastRun
+from budgets.reports.forecast_inputs import HORIZON_DAYS, Inputs
+from consumption_cs.lib.money import exponent, round_to
+
+MOST = Decimal(10) ** 13  # what a column of money holds; more is no forecast
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What became of the paths of several accounts: `amounts` are fields of a run, each [accounts]."""
+
+    found: RunOut
+    exhausted: Floats
+    amounts: dict[str, Floats]
+
+
+def period_of(one: Inputs, spent: Decimal, lines: Sequence[LineForecast]) -> dict[str, Decimal | None]:
+    """Return the fields of a run that tell how the open period will end."""
+    if not one.known_days:
+        return dict.fromkeys(("period_p10", "period_p50", "period_p90", "period_straight"))
+    low, middle, high = period_end(spent, lines)
+    day, days = (one.today - one.period.start).days, (one.period.end - one.period.start).days
+    straight = None
+    if day > 0:
+        straight = month_end(float(spent), day, days, None)
+    if one.known_days < ENOUGH_DAYS and straight is not None:
+        low = middle = high = Decimal(straight)
+    values = {"period_p10": low, "period_p50": middle, "period_p90": high}
+    told: dict[str, Decimal | None] = {name: _money(float(value), one) for name, value in values.items()}
+    told["period_straight"] = None if straight is None else _money(straight, one)
+    return told
+
+
+def run_of(
+    one: Inputs,
+    now: datetime,
+    cause: str,
+    rate: float | None,
+    period: dict[str, Decimal | None],
+    widen: tuple[float, float],
+) -> ForecastRun:
+    """Return the account's run without its paths and what becomes of commits; `rate` is its burn rate."""
+    basis = ForecastRun.Basis
+    return ForecastRun(
+        organization_id=one.account.organization_id,
+        account=one.account,
+        as_of=one.today,
+        made_at=now,
+        cause=cause,
+        basis=basis.NONE if not one.known_days else basis.NAIVE if one.known_days < ENOUGH_DAYS else basis.MODEL,
+        currency=one.account.currency,
+        term_ends_on=one.term_ends_on,
+        period_ends_on=one.period.end,
+        burn_rate=None if rate is None else _money(rate, one),
+        details={
+            "overage_factor": one.overage_factor,
+            "widened": list(widen),
+            "planned": [str(plan.pk) for plan in one.plans],
+            "spent_28": float(one.history[-28:].sum()),
+            "held_back": _held_back(one),
+        },
+        **period,
+    )
+
+
+def tell_spend(runs: Sequence[ForecastRun], inputs: Sequence[Inputs], spend: Floats) -> None:
+    """Tell the runs their cumulative paths [accounts, 3, days]; those of accounts without any use stay empty."""
+    written = _seven_digits(spend)
+    for row, (run, one) in enumerate(zip(runs, inputs, strict=True)):
+        for name, path in zip(("spend_p10", "spend_p50", "spend_p90"), written[row], strict=True):
+            setattr(run, name, _literal(path) if one.known_days else "{}")
+
+
+def _seven_digits(values: Floats) -> Floats:
+    """Round to seven significant digits, which is more than a forecast knows: written, they are half as long."""
+    with np.errstate(divide="ignore"):
+        places = 6 - np.floor(np.log10(np.abs(values)))
+    places = np.where(np.isfinite(places), np.clip(places, -300, 300), 0.0)
+    # A power of ten below one is not exact as a float: large values are divided, and multiplied again.
+    up, down = 10.0 ** np.maximum(places, 0), 10.0 ** np.maximum(-places, 0)
+    return np.asarray(np.round(values * up / down) / up * down)
+
+
+def _literal(path: Floats) -> str:
+    """Return an array as PostgreSQL reads it.
+
+    A list would be written as hundreds of expressions, which cost the database more than all the rest of the run.
+    """
+    return "{" + orjson.dumps(path, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].decode() + "}"
+
+
+def _held_back(one: Inputs) -> dict[str, float] | None:
+    """Return since how many days use runs flat as if it were capped, and where; None if it does not."""
+    found = suppressed(one.history)
+    return {"days": found.days, "level": round(found.level, 6)} if found else None
+
+
+def tell_run_out(run: ForecastRun, one: Inputs, row: int, drawn: Drawn, rate: float | None) -> None:
+    """Tell a run what becomes of its commits: `row` is the account's in what was `drawn`."""
+    found = drawn.found
+    empty = at_level(found.empty, 0.5)[row]
+    remaining = sum(layer.left for layer in one.layers if layer.starts <= 0)
+    run.remaining = _money(remaining, one)
+    run.commits = [
+        {
+            "id": layer.commit,
+            "name": layer.name,
+            "kind": layer.kind,
+            "left": layer.left,
+            "starts_on": _day(one, max(layer.starts, 0)),
+            "expires_on": None if layer.ends == NEVER else _day(one, layer.ends),
+            "empty_p50": _day(one, int(empty[number])),
+        }
+        for number, layer in enumerate(one.layers)
+    ]
+    if not one.known_days:
+        return
+    if remaining <= 0:
+        run.exhausted_on = one.today
+    run.exhaust_p10, run.exhaust_p50, run.exhaust_p90 = (
+        _date(one, int(at_level(found.day, level)[row])) for level in (0.9, 0.5, 0.1)
+    )
+    run.p_exhausted = float(drawn.exhausted[row])
+    for name, values in drawn.amounts.items():
+        setattr(run, name, _money(float(values[row]), one))
+    days = straight_days(remaining, rate)
+    run.straight_on = one.today + timedelta(days=int(days)) if days is not None and days < 3650 else None
+
+
+def _date(one: Inputs, day: int) -> date | None:
+    """A day from the term's end on is none: what lapses then did not run out."""
+    return None if day >= min(one.term, HORIZON_DAYS) else one.today + timedelta(days=day)
+
+
+def _day(one: Inputs, day: int) -> str | None:
+    return None if day > 36500 else (one.today + timedelta(days=day)).isoformat()
+
+
+def _money(value: float, one: Inputs) -> Decimal:
+    """Round an estimate to the currency's places; one too large to keep becomes the largest that can be."""
+    exact: Any = min(max(Decimal(value), -MOST), MOST)
+    return round_to(exact, exponent(one.account.currency))
+
+
+_FIELDS = [field.attname for field in ForecastRun._meta.concrete_fields]
+_INSERT = f"INSERT INTO budgets_forecastrun ({', '.join(_FIELDS)}) VALUES %s"  # noqa: S608 - our own columns
+
+
+def store_runs(runs: Sequence[ForecastRun]) -> None:
+    """Add the rows in one statement, past the ORM: making its expressions took longer than the insert."""
+    rows = [
+        [_stored(value) for value in (getattr(run, name) for name in _FIELDS)]  # in the order of the columns
+        for run in runs
+    ]
+    with connection.cursor() as cursor:
+        execute_values(cursor.cursor, _INSERT, rows, page_size=len(rows))
+
+
+def _stored(value: Any) -> Any:
+    return orjson.dumps(value).decode() if isinstance(value, dict | list) else value
