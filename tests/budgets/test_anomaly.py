@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from budgets.calc.anomaly import detect_spikes, onsets
+from budgets.calc.anomaly import detect_latest, detect_spikes, onsets
 from budgets.calc.seasonal import WARM_UP, WEEK, Floats
 
 HOURS = 70 * 24
@@ -99,3 +99,38 @@ def test_the_usage_is_left_as_it_was() -> None:
     before = usage.copy()
     detect_spikes(usage)
     np.testing.assert_array_equal(usage, before)
+
+
+def test_the_last_hours_of_many_series_agree_with_the_whole() -> None:
+    usage = np.stack([busy_days(seed=seed) for seed in range(1, 6)])
+    usage[0, MOMENT:] *= 4
+    usage[1, MOMENT:] *= 1.6
+    usage[2, MOMENT:] *= 1 + 0.1 * np.arange(HOURS - MOMENT) / 24
+    usage[3, MOMENT:] = 0.0
+    usage[4, : 40 * 24] = np.nan
+    flags = [detect_spikes(row[~np.isnan(row)]) for row in usage]
+    for end in (MOMENT, MOMENT + 2, MOMENT + 30, MOMENT + 150, HOURS):
+        found = detect_latest(usage[:, :end])
+        for row, (overspend, silence) in enumerate(flags):
+            last = end - 1 - int(np.isnan(usage[row]).sum())
+            assert (found.kind[row] == "silence") == (last >= 0 and bool(silence[last]))
+            if found.kind[row] != "silence":
+                assert (found.kind[row] != "") == (last >= 0 and bool(overspend[last]))
+
+
+def test_what_is_found_says_since_when_and_how_much() -> None:
+    usage = busy_days()[None, : MOMENT + 2].copy()
+    usage[0, MOMENT:] *= 5
+    found = detect_latest(usage)
+    assert found.kind[0] == "spike"
+    assert found.score[0] > 1
+    assert found.start[0] == MOMENT
+    assert found.actual[0] == pytest.approx(usage[0, -found.hours[0] :].sum())
+    assert found.expected[0] == pytest.approx(found.actual[0] / 5, rel=0.8)
+    assert detect_latest(usage, threshold_factor=50.0).kind[0] == ""
+
+
+def test_series_that_have_hardly_begun_say_nothing() -> None:
+    for hours in (0, 1, 100, WARM_UP):
+        found = detect_latest(np.full((3, hours), 5.0))
+        assert found.kind.tolist() == ["", "", ""]
