@@ -32,6 +32,7 @@ from budgets.models import (
 from consumption_cs.lib.ids import uuid7
 from consumption_cs.lib.tenancy import enter
 from tests import factories
+from tests.world_alerts import Guarded, make_guarded
 from usage.models import (
     BadRow,
     Correction,
@@ -69,6 +70,7 @@ class AccountWorld:
     scenario: Scenario
     plan: PlannedActivity
     report: Report
+    guarded: Guarded
 
 
 @dataclass
@@ -122,6 +124,12 @@ class World:
             "plan_id": own.plan.pk,
             "report_id": own.report.pk,
             "scenario_id": own.scenario.pk,
+            "budget_id": own.guarded.budget.pk,
+            "alert_id": own.guarded.alert.pk,
+            "destination_id": own.guarded.destination.pk,
+            "delivery_id": own.guarded.delivery.pk,
+            "forgiveness_id": own.guarded.forgiveness.pk,
+            "step": "acknowledge",
             "change": "cancel",
             "starts_on": f"{own.event.occurred_at:%Y-%m-01}",
         }
@@ -223,6 +231,7 @@ def _make_account(world: World, number: int, now: datetime) -> AccountWorld:
             sha256=own,
             file_name=f"{own}.csv",
         ),
+        guarded=make_guarded(account, workflow, members[Role.PORTAL_OWNER], world.staff[Role.CSM], own, now),
     )
 
 

@@ -1,0 +1,33 @@
+"""The daily money of what a budget covers."""
+
+from datetime import date
+from decimal import Decimal
+
+from django.contrib.postgres.fields.jsonb import KeyTextTransform
+from django.db.models import JSONField, Sum
+from django.db.models.functions import Cast
+
+from budgets.models import Budget
+from consumption_cs.lib.tenancy import TenantQuerySet, Viewer
+from usage.models import AccountDay, UsageDay
+
+
+def scope_days(viewer: Viewer, budget: Budget, first: date, after: date) -> dict[date, Decimal]:
+    """Return the spend of each local day of [first, after) that has any, in the account's currency."""
+    found = scope_rows(viewer, budget).filter(day__gte=first, day__lt=after).values_list("day").annotate(Sum("spend"))
+    return {day: spent or Decimal(0) for day, spent in found.order_by("day")}
+
+
+def scope_rows(viewer: Viewer, budget: Budget) -> TenantQuerySet:
+    """Return the rows of days that the budget counts: of the account's total, or of usage that fits its scope."""
+    if budget.scope == Budget.Scope.ACCOUNT:
+        return AccountDay.objects.visible_to(viewer).filter(account_id=budget.account_id)
+    rows = UsageDay.objects.visible_to(viewer).filter(account_id=budget.account_id)
+    if budget.workflow_id:
+        rows = rows.filter(workflow_id=budget.workflow_id)
+    if budget.meter_id:
+        rows = rows.filter(meter_id=budget.meter_id)
+    if budget.dimension:
+        value = KeyTextTransform(budget.dimension, Cast("group", JSONField()))
+        rows = rows.exclude(group="").annotate(part=value).filter(part=budget.dimension_value)
+    return rows
