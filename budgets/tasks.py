@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.reports import organization_ids
 from budgets.actions import catch_up as catching_up
-from budgets.actions import forecast, forecast_scores, reports, verify
+from budgets.actions import forecast, forecast_scores, report_subscriptions, reports, verify
 from budgets.exports.report_files import render
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def recalibrate_forecasts() -> None:
         forecast_scores.recalibrate(organization_id, timezone.now())
 
 
-@shared_task
+@shared_task(soft_time_limit=15 * 60, time_limit=16 * 60)
 def make_report(organization_id: str, report_id: str) -> None:
     """Take a report some seconds further, and queue the next task if there is more to do."""
     if reports.work(UUID(organization_id), UUID(report_id), timezone.now, render):
@@ -82,6 +82,14 @@ def make_reports() -> None:
     """Take up the reports that nobody works on."""
     for organization_id in organization_ids():
         for report_id in reports.waiting(organization_id, timezone.now()):
+            _push_report(str(organization_id), str(report_id))
+
+
+@shared_task
+def send_monthly_reports() -> None:
+    """Ask for the monthly reports that are due."""
+    for organization_id in organization_ids():
+        for report_id in report_subscriptions.make_due(organization_id, timezone.now()):
             _push_report(str(organization_id), str(report_id))
 
 

@@ -17,6 +17,7 @@ from budgets.views import (
     planner,
     rated,
     reconciliation,
+    report_subscriptions,
     reports,
     run_outs,
     statements,
@@ -86,6 +87,27 @@ urlpatterns: list[URLPattern] = [
     path("calendar/<str:token>.ics", run_outs.feed, name="feed"),
     path("reports/", reports.organization_reports, name="reports"),
     path("reports/<uuid:report_id>/file", reports.organization_report_file, name="organization_report_file"),
+    path("reports/<uuid:report_id>/retry/", reports.organization_report_retry, name="organization_report_retry"),
+    path("reports/monthly/", report_subscriptions.organization_subscribe, name="organization_subscribe"),
+    path(
+        "reports/monthly/<uuid:subscription_id>/<slug:change>/",
+        report_subscriptions.organization_subscription_change,
+        name="organization_subscription_change",
+    ),
+    path("reports/unsubscribe/<str:token>/", report_subscriptions.unsubscribe, name="unsubscribe"),
+    path(
+        "accounts/<uuid:account_id>/reports/<uuid:report_id>/retry/", reports.report_retry, name="report_retry"
+    ),
+    path(
+        "accounts/<uuid:account_id>/reports/monthly/",
+        report_subscriptions.account_subscribe,
+        name="account_subscribe",
+    ),
+    path(
+        "accounts/<uuid:account_id>/reports/monthly/<uuid:subscription_id>/<slug:change>/",
+        report_subscriptions.account_subscription_change,
+        name="account_subscription_change",
+    ),
     path("accounts/<uuid:account_id>/reports/", reports.account_reports, name="account_reports"),
     path("accounts/<uuid:account_id>/reports/<uuid:report_id>/file", reports.report_file, name="report_file"),
     path("forecasts/accuracy/", accuracy.accuracy, name="accuracy"),

@@ -55,6 +55,11 @@ BEAT: dict[str, dict[str, Any]] = {
         "schedule": timedelta(seconds=20),
         "options": {"expires": 20},
     },
+    "monthly reports": {
+        "task": "budgets.tasks.send_monthly_reports",
+        "schedule": timedelta(minutes=5),
+        "options": {"expires": 240},
+    },
     "old reports": {
         "task": "budgets.tasks.prune_reports",
         "schedule": crontab(minute=45, hour=3),

@@ -27,6 +27,7 @@ from budgets.models import (
     LedgerEntry,
     PlannedActivity,
     Report,
+    ReportSubscription,
     Scenario,
 )
 from consumption_cs.lib.ids import uuid7
@@ -70,6 +71,7 @@ class AccountWorld:
     scenario: Scenario
     plan: PlannedActivity
     report: Report
+    subscription: ReportSubscription
     guarded: Guarded
 
 
@@ -123,6 +125,7 @@ class World:
             "contract_id": own.commit.contract_id,
             "plan_id": own.plan.pk,
             "report_id": own.report.pk,
+            "subscription_id": own.subscription.pk,
             "scenario_id": own.scenario.pk,
             "budget_id": own.guarded.budget.pk,
             "alert_id": own.guarded.alert.pk,
@@ -230,6 +233,14 @@ def _make_account(world: World, number: int, now: datetime) -> AccountWorld:
             content=own.encode(),
             sha256=own,
             file_name=f"{own}.csv",
+        ),
+        subscription=ReportSubscription.objects.create(
+            organization=world.organization,
+            account=account,
+            kind=Report.Kind.BURNDOWN,
+            format=Report.Format.CSV,
+            user=members[Role.PORTAL_OWNER].user,
+            next_at=now + timedelta(days=20),
         ),
         guarded=make_guarded(account, workflow, members[Role.PORTAL_OWNER], world.staff[Role.CSM], own, now),
     )

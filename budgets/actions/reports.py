@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from accounts.actions.audit import audit
 from accounts.models import Account, Organization
-from budgets.actions.report_mails import mail_report
+from budgets.actions.report_mails import mail_failed, mail_report
 from budgets.models import LedgerEntry, Report
 from budgets.reports import report_kinds
 from budgets.reports.accounts_then import Then
@@ -26,7 +26,11 @@ SLICE = 50  # accounts in one transaction
 SILENT = timedelta(seconds=60)  # without a heartbeat: its worker is gone
 KEPT = timedelta(days=30)
 SMALL_LEDGER = 15_000  # entries: written in less than two seconds
-FAILED = "The report could not be made. Ask for it again; if it happens again, tell whoever runs this server."
+TRIES = 3  # without coming further
+FAILED = (
+    "The report could not be made, although it was tried 3 times. Try again; if it fails once more, "
+    "tell whoever runs this server."
+)
 
 Render = Callable[[Document, str], bytes]
 State = Report.State
@@ -42,10 +46,7 @@ def ask_report(
     """Store what is wanted, of one account or of the viewer's whole organization. Raises ReportError in words."""
     if as_of > now:
         raise ReportError("The as-of cannot be in the future: nothing is booked then yet.")
-    if viewer.is_portal and (account is None or account.pk != viewer.account_id):
-        raise ReportError("Choose your own account.")
-    if kind not in dict(report_kinds.choices(account is not None)):
-        raise ReportError("This report is made of all accounts: ask for it under Reports of the organization.")
+    check_kind(viewer, account, kind)
     with transaction.atomic():
         report: Report = Report.objects.create(
             organization_id=viewer.organization_id,
@@ -57,6 +58,14 @@ def ask_report(
         )
         audit(viewer, "report.created", report, f"{report.get_kind_display()} ({format})", {"as_of": f"{as_of}"})
     return report
+
+
+def check_kind(viewer: Viewer, account: Account | None, kind: str) -> None:
+    """Raise ReportError unless the viewer can have this report of the account, or of the organization."""
+    if viewer.is_portal and (account is None or account.pk != viewer.account_id):
+        raise ReportError("Choose your own account.")
+    if kind not in dict(report_kinds.choices(account is not None)):
+        raise ReportError("This report is made of all accounts: ask for it under Reports of the organization.")
 
 
 def is_small(viewer: Viewer, report: Report) -> bool:
@@ -90,30 +99,68 @@ def work(
     """Take a report as far as the time allows; return whether there is more to do.
 
     Any number of workers may try: the one that holds the row works. Killed at any moment, it goes on after the last
-    slice of accounts.
+    slice of accounts; one that never comes further is given up after TRIES.
     """
     start = time.monotonic()
+    if not _claim(organization_id, report_id, clock()):
+        return False
     while _step(organization_id, report_id, clock, render):
         if time.monotonic() - start > seconds:
             return True
     return False
 
 
+def _claim(organization_id: UUID, report_id: UUID, now: datetime) -> bool:
+    """Count a try before it starts, so that one that kills its worker counts too; the third was the last."""
+    with act_as(Viewer(organization_id)) as viewer:
+        report = _locked(viewer, report_id)
+        if report is None:
+            return False
+        if report.tries >= TRIES:
+            _give_up(report, now)
+            return False
+        report.tries, report.state, report.heartbeat_at = report.tries + 1, State.RUNNING, now
+        report.save(update_fields=["tries", "state", "heartbeat_at"])
+        return True
+
+
+def _locked(viewer: Viewer, report_id: UUID) -> Report | None:
+    rows = Report.objects.visible_to(viewer).filter(pk=report_id, state__in=[State.WAITING, State.RUNNING])
+    found: Report | None = rows.select_for_update(skip_locked=True, no_key=True).first()
+    return found
+
+
+def _give_up(report: Report, now: datetime) -> None:
+    report.state, report.error, report.content, report.done = State.FAILED, FAILED, None, 0
+    report.save()
+    mail_failed(report, Organization.objects.get(pk=report.organization_id), now)
+
+
 def _step(organization_id: UUID, report_id: UUID, clock: Callable[[], datetime], render: Render) -> bool:
     with act_as(Viewer(organization_id)) as viewer:
-        rows = Report.objects.visible_to(viewer).filter(pk=report_id, state__in=[State.WAITING, State.RUNNING])
-        report = rows.select_for_update(skip_locked=True, no_key=True).first()
+        report = _locked(viewer, report_id)
         if report is None:
             return False
         now = clock()
         try:
             with transaction.atomic():
                 _slice(viewer, report, now, render)
-        except (ValueError, ArithmeticError, LookupError, TypeError, RuntimeError) as error:
-            logger.exception("report %s failed", report_id, exc_info=error)
-            report.state, report.error, report.content = State.FAILED, FAILED, None
-            report.save()
+        except Exception:  # whatever it is, the report is tried again when its heartbeat is old
+            logger.exception("report.failed report=%s try=%s", report_id, report.tries)
+            if report.tries >= TRIES:
+                _give_up(Report.objects.get(organization_id=organization_id, pk=report_id), now)
+            return False
         return report.state == State.RUNNING
+
+
+def retry_report(viewer: Viewer, report: Report) -> bool:
+    """Start a report over that was given up; return whether it was one."""
+    with transaction.atomic():
+        rows = Report.objects.visible_to(viewer).filter(pk=report.pk, state=State.FAILED)
+        if not rows.update(state=State.WAITING, tries=0, done=0, error="", heartbeat_at=None):
+            return False
+        audit(viewer, "report.retried", report, f"{report.get_kind_display()} ({report.format})")
+    return True
 
 
 def _slice(viewer: Viewer, report: Report, now: datetime, render: Render) -> None:
@@ -138,7 +185,7 @@ def _next_accounts(viewer: Viewer, organization: Organization, report: Report, n
         rows_here = rows_of(viewer, then.of(account), report.as_of)
         held += [[None if cell is None else text_of(cell) for cell in row] for row in rows_here]
     report.done, report.total = report.done + len(part), accounts.count()
-    report.state, report.heartbeat_at = State.RUNNING, now
+    report.state, report.heartbeat_at, report.tries = State.RUNNING, now, 1
     if len(part) == SLICE:
         report.content = json.dumps(held).encode()
         report.save()

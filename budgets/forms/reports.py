@@ -24,3 +24,21 @@ class ReportForm(forms.Form):
     def __init__(self, *args: Any, of_account: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["kind"].choices = report_kinds.choices(of_account)  # type: ignore[attr-defined]
+
+
+class SubscriptionForm(forms.Form):
+    """A report every month, to oneself."""
+
+    kind = forms.ChoiceField(label="Report")
+    format = forms.ChoiceField(choices=Report.Format.choices, label="File")
+    day_of_month = forms.TypedChoiceField(
+        choices=[(day, str(day)) for day in range(1, 32)],
+        coerce=int,
+        initial=3,
+        label="Day of the month",
+        help_text="At 6 in the morning, about the month before. 29 to 31: the last day of a shorter month.",
+    )
+
+    def __init__(self, *args: Any, of_account: bool, **kwargs: Any) -> None:
+        super().__init__(*args, auto_id="monthly_%s", **kwargs)
+        self.fields["kind"].choices = report_kinds.choices(of_account)  # type: ignore[attr-defined]
