@@ -1,22 +1,28 @@
 """Finance downloads: files that add up, come out the same for the same as-of, and belong to one account."""
 
 import io
+import os
+import subprocess
+import sys
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 import openpyxl
 import pytest
+from django.db import transaction
 from django.test import Client
 
-from accounts.models import Account, Organization, Role
+from accounts.models import Account, Membership, Organization, Role
 from budgets.actions import reports
 from budgets.actions.forecast import make_runs
 from budgets.actions.reports import work
 from budgets.exports.report_files import render
 from budgets.models import ForecastRun, LedgerEntry, Report
 from budgets.reports import report_kinds
-from consumption_cs.lib.tenancy import enter
+from consumption_cs.lib.tenancy import Viewer, enter
 from tests.budgets.ledger_factories import draw, make_commit, make_contract, rate
 from tests.factories import make_account, make_member, make_meter, make_organization, signed_in, staff_of
 from usage.models import AccountDay
@@ -195,3 +201,125 @@ class TestWorker:
         left = [cell.value for cell in sheet[4]].index("Left") + 1
         assert Decimal(str(sheet.cell(sheet.max_row, left).value)) == Decimal("969.97")
         assert "is ready" in mailoutbox[0].subject  # type: ignore[attr-defined]
+
+
+class _Killed(BaseException):
+    """What a kill -9 looks like from inside: nothing catches it, and the transaction is gone."""
+
+
+def waiting_report(organization: Organization, member: Membership | None = None) -> Report:
+    enter(staff_of(organization))
+    made: Report = Report.objects.create(
+        organization=organization,
+        kind="roll_forward",
+        format="csv",
+        as_of=NOW + timedelta(hours=1),
+        requested_by=member and member.user,
+    )
+    return made
+
+
+def killed(*_: object) -> bytes:
+    raise _Killed
+
+
+def broken(*_: object) -> bytes:
+    raise RuntimeError("canary of the machine's inside")
+
+
+class TestFailure:
+    def attempt(self, organization: Organization, report: Report, now: datetime, maker: Any) -> Report:
+        """One worker's turn at `now`, if the report is up for it."""
+        if report.pk in reports.waiting(organization.pk, now):
+            with suppress(_Killed):
+                work(organization.pk, report.pk, lambda: now, maker)
+        enter(staff_of(organization))
+        report.refresh_from_db()
+        return report
+
+    def test_a_report_whose_worker_died_is_picked_up_when_it_has_been_silent(self, organization: Organization) -> None:
+        make_account(organization)
+        report = waiting_report(organization)
+        assert self.attempt(organization, report, NOW, killed).state == "running"
+        assert self.attempt(organization, report, NOW + timedelta(seconds=30), render).state == "running"
+        assert self.attempt(organization, report, NOW + timedelta(seconds=61), render).state == "ready"
+
+    def test_after_a_kill_it_goes_on_after_the_last_slice(
+        self, organization: Organization, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(reports, "SLICE", 1)
+        for number in range(3):
+            make_account(organization, f"Customer {number}")
+        report = waiting_report(organization)
+        assert work(organization.pk, report.pk, lambda: NOW, killed, seconds=0) is True
+        assert self.attempt(organization, report, NOW + timedelta(seconds=1), render).done == 1
+        seen: list[str] = []
+
+        def counting(viewer: Viewer, account: Account, as_of: datetime) -> list[Any]:
+            seen.append(account.name)
+            return []
+
+        columns = report_kinds.BY_ACCOUNT["roll_forward"][0]
+        monkeypatch.setitem(report_kinds.BY_ACCOUNT, "roll_forward", (columns, counting))
+        done = self.attempt(organization, report, NOW + timedelta(minutes=2), render)
+        assert (done.state, done.done, sorted(seen)) == ("ready", 3, ["Customer 1", "Customer 2"])
+
+    @pytest.mark.parametrize("maker", [killed, broken])
+    def test_what_never_works_ends_in_words_and_can_be_tried_again(
+        self, organization: Organization, maker: Any, mailoutbox: list[Any], django_capture_on_commit_callbacks: Any
+    ) -> None:
+        make_account(organization)
+        member = make_member(organization, Role.FINANCE)
+        report = waiting_report(organization, member)
+        with django_capture_on_commit_callbacks(execute=True):
+            for minute in range(6):
+                self.attempt(organization, report, NOW + timedelta(minutes=2 * minute), maker)
+        assert (report.state, report.tries, report.content) == ("failed", 3, None)
+        assert "tried 3 times" in report.error
+        assert [sent.subject for sent in mailoutbox] == ["Roll-forward of all accounts could not be made"]
+        client = signed_in(member)
+        page = client.get("/reports/").content.decode()
+        assert "Try again" in page
+        assert "canary" not in page
+        assert client.post(f"/reports/{report.pk}/retry/").status_code == 302
+        assert self.attempt(organization, report, NOW + timedelta(hours=1), render).state == "ready"
+        assert client.post(f"/reports/{report.pk}/retry/").status_code == 302  # a second click changes nothing
+        enter(staff_of(organization))
+        report.refresh_from_db()
+        assert report.state == "ready"
+
+    def test_only_those_of_ones_own_can_be_tried_again(self, organization: Organization, account: Account) -> None:
+        report = waiting_report(organization)
+        Report.objects.filter(pk=report.pk).update(state="failed", error="It failed.")
+        client = signed_in(make_member(account))
+        assert client.post(f"/accounts/{account.pk}/reports/{report.pk}/retry/").status_code == 404
+        assert client.post(f"/reports/{report.pk}/retry/").status_code == 403
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_report_is_made_although_its_worker_is_killed() -> None:
+    """A real worker, killed while it writes the file: another one makes it from the row, without the broker's help."""
+    with transaction.atomic():
+        organization = make_organization()
+        make_account(organization)
+        report = waiting_report(organization)
+    script = (
+        "import os, sys, django; django.setup()\n"
+        "from datetime import datetime, timezone\n"
+        "from uuid import UUID\n"
+        "from budgets.actions.reports import work\n"
+        "die = lambda *_: os.kill(os.getpid(), 9)\n"
+        "work(UUID(sys.argv[1]), UUID(sys.argv[2]), lambda: datetime.now(timezone.utc), die)"
+    )
+    command = [sys.executable, "-c", script, str(organization.pk), str(report.pk)]
+    done = subprocess.run(
+        command, env=os.environ | {"DJANGO_SETTINGS_MODULE": "consumption_cs.settings"}, check=False, timeout=60
+    )
+    assert done.returncode == -9
+    after = datetime.now(timezone.utc) + timedelta(seconds=61)
+    assert reports.waiting(organization.pk, after) == [report.pk]
+    work(organization.pk, report.pk, lambda: after, render)
+    with transaction.atomic():
+        enter(staff_of(organization))
+        report.refresh_from_db()
+        assert (report.state, report.tries) == ("ready", 1)
