@@ -10,7 +10,8 @@ from uuid import UUID
 import numpy as np
 
 from accounts.models import Account
-from budgets.actions.forecast_rows import Drawn, period_of, run_of, store_runs, tell_run_out, tell_spend
+from budgets.actions.forecast_rows import Drawn, period_of, run_of, tell_run_out
+from budgets.actions.forecast_store import store_runs
 from budgets.calc.burn_rate import burn_rate
 from budgets.calc.forecast import forecast_cumulative
 from budgets.calc.period_end import LineForecast
@@ -87,15 +88,18 @@ def _make_block(organization_id: UUID, now: datetime, names: list[str], cause: s
     new = [one for one in inputs if (one.account.pk, hashes[str(one.account.pk)]) not in known]
     if not new:
         return 0
-    runs = _runs(organization_id, now, new, cause)
+    runs, spend = _runs(organization_id, now, new, cause)
     for run in runs:
         run.inputs_hash = hashes[str(run.account_id)]
         run.details["rebuilt"] = rebuilt
-    store_runs(runs)
+    store_runs(runs, spend)
     return len(runs)
 
 
-def _runs(organization_id: UUID, now: datetime, inputs: Sequence[Inputs], cause: str) -> list[ForecastRun]:
+def _runs(
+    organization_id: UUID, now: datetime, inputs: Sequence[Inputs], cause: str
+) -> tuple[list[ForecastRun], Floats]:
+    """Return the runs, and their cumulative paths [accounts, 3, days]."""
     low, high = calibration(organization_id)
     quantiles = forecast_cumulative(matrix([one.history for one in inputs]), HORIZON_DAYS)
     ones = np.ones(len(inputs))
@@ -107,9 +111,8 @@ def _runs(organization_id: UUID, now: datetime, inputs: Sequence[Inputs], cause:
         run_of(one, now, cause, rate, periods[str(one.account.pk)], (low, high))
         for one, rate in zip(inputs, rates, strict=True)
     ]
-    tell_spend(runs, inputs, spend)
     _draw(runs, inputs, quantiles, rates)
-    return runs
+    return runs, spend
 
 
 def _draw(

@@ -1,15 +1,10 @@
-"""The row of a forecast run: dates, amounts, commits and the open period in its words, and how rows are stored."""
+"""The row of a forecast run: dates, amounts, the commits and the open period, from what was reckoned."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-
-import numpy as np
-import orjson
-from django.db import connection
-from psycopg2.extras import execute_values
 
 from budgets.calc.burn_rate import ENOUGH_DAYS, month_end, straight_days
 from budgets.calc.period_end import LineForecast, period_end
@@ -81,32 +76,6 @@ def run_of(
     )
 
 
-def tell_spend(runs: Sequence[ForecastRun], inputs: Sequence[Inputs], spend: Floats) -> None:
-    """Tell the runs their cumulative paths [accounts, 3, days]; those of accounts without any use stay empty."""
-    written = _seven_digits(spend)
-    for row, (run, one) in enumerate(zip(runs, inputs, strict=True)):
-        for name, path in zip(("spend_p10", "spend_p50", "spend_p90"), written[row], strict=True):
-            setattr(run, name, _literal(path) if one.known_days else "{}")
-
-
-def _seven_digits(values: Floats) -> Floats:
-    """Round to seven significant digits, which is more than a forecast knows: written, they are half as long."""
-    with np.errstate(divide="ignore"):
-        places = 6 - np.floor(np.log10(np.abs(values)))
-    places = np.where(np.isfinite(places), np.clip(places, -300, 300), 0.0)
-    # A power of ten below one is not exact as a float: large values are divided, and multiplied again.
-    up, down = 10.0 ** np.maximum(places, 0), 10.0 ** np.maximum(-places, 0)
-    return np.asarray(np.round(values * up / down) / up * down)
-
-
-def _literal(path: Floats) -> str:
-    """Return an array as PostgreSQL reads it.
-
-    A list would be written as hundreds of expressions, which cost the database more than all the rest of the run.
-    """
-    return "{" + orjson.dumps(path, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].decode() + "}"
-
-
 def _held_back(one: Inputs) -> dict[str, float] | None:
     """Return since how many days use runs flat as if it were capped, and where; None if it does not."""
     found = suppressed(one.history)
@@ -158,21 +127,3 @@ def _money(value: float, one: Inputs) -> Decimal:
     """Round an estimate to the currency's places; one too large to keep becomes the largest that can be."""
     exact: Any = min(max(Decimal(value), -MOST), MOST)
     return round_to(exact, exponent(one.account.currency))
-
-
-_FIELDS = [field.attname for field in ForecastRun._meta.concrete_fields]
-_INSERT = f"INSERT INTO budgets_forecastrun ({', '.join(_FIELDS)}) VALUES %s"  # noqa: S608 - our own columns
-
-
-def store_runs(runs: Sequence[ForecastRun]) -> None:
-    """Add the rows in one statement, past the ORM: making its expressions took longer than the insert."""
-    rows = [
-        [_stored(value) for value in (getattr(run, name) for name in _FIELDS)]  # in the order of the columns
-        for run in runs
-    ]
-    with connection.cursor() as cursor:
-        execute_values(cursor.cursor, _INSERT, rows, page_size=len(rows))
-
-
-def _stored(value: Any) -> Any:
-    return orjson.dumps(value).decode() if isinstance(value, dict | list) else value

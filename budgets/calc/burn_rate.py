@@ -22,8 +22,20 @@ def weekday_factors(days: Floats) -> Floats:
     used = days[len(days) % 7 :].reshape(-1, 7) if len(days) >= 14 else np.empty((0, 7))
     if not len(used):
         return np.ones(7)
-    medians = (np.nanmedian if np.isnan(used).any() else np.median)(used, axis=0)  # the plain one is much faster
+    medians = np.nanmedian(used, axis=0) if np.isnan(used).any() else _medians(used)  # the plain one is much faster
     return np.asarray(medians / medians.mean()) if medians.sum() else np.ones(7)
+
+
+def _medians(days: Floats) -> Floats:
+    """The median of each column; numpy's own spends most of its time on cases that do not occur here."""
+    ordered, half = np.sort(days, axis=0), len(days) // 2
+    return np.asarray(ordered[half] if len(days) % 2 else (ordered[half - 1] + ordered[half]) / 2)
+
+
+def _percentiles(values: Floats, *wanted: float) -> Floats:
+    """Percentiles as numpy's own, for values that are all finite."""
+    ordered = np.sort(values)
+    return np.interp(np.array(wanted) / 100 * (len(ordered) - 1), np.arange(len(ordered)), ordered)
 
 
 def burn_rate(days: Floats, *, excused: Floats | None = None) -> float | None:
@@ -43,8 +55,9 @@ def burn_rate(days: Floats, *, excused: Floats | None = None) -> float | None:
     keep &= np.isfinite(flat)
     if not keep.any():
         return None
-    low, high = np.percentile(flat[keep], [1, 99])
-    return float(np.average(np.clip(flat[keep], low, high), weights=weight[keep]))
+    kept, weight = flat[keep], weight[keep]
+    low, high = _percentiles(kept, 1, 99)
+    return float(np.minimum(np.maximum(kept, low), high) @ weight / weight.sum())
 
 
 def mean_rate(days: Floats, count: int) -> float | None:

@@ -37,12 +37,18 @@ def fan(quantiles: Floats) -> Floats:
     """
     low, middle, high = (np.maximum(one, 0.0) for one in quantiles)
     floor = np.maximum(middle, high) * 1e-6 + 1e-12
-    down = np.log((middle + floor) / (low + floor)) / _Z90
-    up = np.log((high + floor) / (middle + floor)) / _Z90
-    z = _Z[None, :, None]
-    logs = np.log(middle + floor)[:, None, :] + np.where(z < 0, z * down[:, None, :], z * up[:, None, :])
-    paths = np.maximum(np.exp(logs) - floor[:, None, :], 0.0)
-    return np.asarray(np.maximum.accumulate(np.maximum.accumulate(paths, axis=2), axis=1))
+    # Widths are not below zero, so that paths are in the order of their levels.
+    down = np.maximum(np.log((middle + floor) / (low + floor)) / _Z90, 0.0)
+    up = np.maximum(np.log((high + floor) / (middle + floor)) / _Z90, 0.0)
+    paths = np.empty((len(middle), len(_Z), middle.shape[1]))
+    below = int((_Z < 0).sum())
+    np.multiply(_Z[:below, None], down[:, None, :], out=paths[:, :below])
+    np.multiply(_Z[below:, None], up[:, None, :], out=paths[:, below:])
+    np.exp(paths, out=paths)
+    paths *= (middle + floor)[:, None, :]
+    paths -= floor[:, None, :]
+    np.maximum(paths, 0.0, out=paths)
+    return np.asarray(np.maximum.accumulate(paths, axis=2, out=paths))
 
 
 def daily(cumulative: Floats) -> Floats:

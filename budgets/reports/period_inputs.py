@@ -21,7 +21,7 @@ SELECT wanted.account_id::text, line.meter_id::text, line.cell, line.days, total
     totals.total_events, totals.total_amount
 FROM unnest(%(accounts)s::uuid[], %(today)s::date[], %(starts)s::date[]) AS wanted(account_id, today, starts_on)
 CROSS JOIN LATERAL (
-    SELECT meter_id, cell, string_agg((wanted.today - day)::text || ' ' || quantity::float8::text, ' ') AS days
+    SELECT meter_id, cell, string_agg((wanted.today - day)::text || ' ' || quantity::text, ' ') AS days
     FROM usage_rated_day WHERE organization_id = %(organization)s AND account_id = wanted.account_id
         AND day < wanted.today AND day >= wanted.today - %(days)s
     GROUP BY meter_id, cell OFFSET 0
@@ -88,7 +88,7 @@ def _rows(
 
 
 def _days(text: str) -> Floats:
-    pairs = np.array(text.split(), dtype=np.float64).reshape(-1, 2)
+    pairs = np.fromstring(text, sep=" ").reshape(-1, 2)
     ago = pairs[:, 0].astype(int)
     found = np.zeros(ago.max())
     found[len(found) - ago] = np.maximum(pairs[:, 1], 0.0)
