@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typst
 
+from budgets.exports.pdf_packing import packed
 from budgets.exports.report_chart import chart_svg
 from budgets.reports.document import Cell, Column, Document, Row, Table, text_of
 from consumption_cs.lib.display import money_text, percent_text, quantity_text
@@ -35,7 +36,7 @@ def report_pdf(document: Document) -> bytes:
         sys_inputs={"data": json.dumps(told, ensure_ascii=False)},
         timestamp=int(document.as_of.timestamp()),
     )
-    return made
+    return packed(made)
 
 
 def _table(table: Table) -> dict[str, object]:
