@@ -1,8 +1,9 @@
 """Alerts: raised once for each crossing, told, handled by people, escalated, recovered and resolved."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from dataclasses import fields as dataclass_fields
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,16 +11,18 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
-from django.db.models import Count, F, Max, Q
+from django.db.models import Count, Max, Q
 
 from accounts.models import User
 from accounts.permissions import require
+from budgets.actions import outbox
 from budgets.models import Alert, AlertEvent, AlertTerms
-from consumption_cs.lib.ids import uuid7
-from consumption_cs.lib.tenancy import Viewer
+from consumption_cs.lib.tenancy import Viewer, act_as
 
 MOST_TOLD, BUNDLE_DAYS = 3, 7  # alerts of one account told one by one
 ESCALATE_MINUTES = 240  # without AlertTerms
+MOST_SNOOZED = 30  # days
+MOST_AT_ONCE = 500
 _ALARMING = (Alert.Severity.WARNING, Alert.Severity.CRITICAL)
 OPEN_STATES = (Alert.State.OPEN, Alert.State.ACKNOWLEDGED, Alert.State.SNOOZED)
 
@@ -66,40 +69,281 @@ def hold_accounts(organization_id: UUID, account_ids: Iterable[UUID | str]) -> N
 def raise_alerts(organization_id: UUID, now: datetime, new: Sequence[NewAlert]) -> list[Alert]:
     """Record what has not been recorded yet, by crossing, and tell it; return the alerts that are new.
 
-    In the caller's transaction (`act_as`), with the accounts locked. Silent ones are recorded only. More than three
-    told alerts of an account within a week: later ones below critical go into the latest open one instead of being
-    told one by one.
+    In the caller's transaction (`act_as`), which holds the accounts from here on. Silent ones are recorded only. More
+    than three told alerts of an account within a week: later ones below critical go into the latest open one instead
+    of being told one by one.
     """
-    return []
+    if not new:
+        return []
+    hold_accounts(organization_id, {one.account_id for one in new})
+    known = _known(organization_id, new)
+    fresh = {
+        (one.account_id, one.crossing): one for one in reversed(new) if (one.account_id, one.crossing) not in known
+    }
+    wanted = [one for one in new if fresh.get((one.account_id, one.crossing)) is one]
+    if not wanted:
+        return []
+    desks = _desks(organization_id, now, {one.account_id for one in wanted})
+    alerts = [_made(organization_id, now, one, desks[one.account_id]) for one in wanted]
+    Alert.objects.bulk_create(alerts)
+    _log(alerts, AlertEvent.Kind.RAISED, now, lambda alert: alert.headline)
+    _log([a for a in alerts if a.bundled_into_id], AlertEvent.Kind.BUNDLED, now, _bundled_words)
+    told = [alert for alert in alerts if not alert.is_silent and alert.bundled_into_id is None]
+    if told:
+        outbox.tell(organization_id, now, "alert.raised", told)
+    return alerts
+
+
+def _known(organization_id: UUID, new: Sequence[NewAlert]) -> set[tuple[UUID, str]]:
+    rows = Alert.objects.filter(
+        organization_id=organization_id,
+        account_id__in={one.account_id for one in new},
+        crossing__in={one.crossing for one in new},
+    )
+    return set(rows.values_list("account_id", "crossing"))
+
+
+@dataclass(slots=True)
+class _Desk:
+    """What an account's next alert needs to know of those before."""
+
+    number: int = 0
+    told: int = 0  # within the week
+    latest: Alert | None = None  # open and told
+    escalate: timedelta = timedelta(minutes=ESCALATE_MINUTES)
+
+
+def _desks(organization_id: UUID, now: datetime, accounts: set[UUID]) -> dict[UUID, _Desk]:
+    desks = {account: _Desk() for account in accounts}
+    rows = Alert.objects.filter(organization_id=organization_id, account_id__in=accounts)
+    told = Q(is_silent=False, bundled_into=None)
+    recent = told & Q(raised_at__gt=now - timedelta(days=BUNDLE_DAYS))
+    counted = rows.order_by().values("account_id").annotate(last=Max("number"), told=Count("pk", filter=recent))
+    for row in counted:
+        desks[row["account_id"]].number, desks[row["account_id"]].told = row["last"], row["told"]
+    open_ones = rows.filter(told, state__in=OPEN_STATES).order_by("account_id", "-raised_at", "-number")
+    for alert in open_ones.distinct("account_id"):
+        desks[alert.account_id].latest = alert
+    for account, minutes in _minutes(organization_id, accounts).items():
+        desks[account].escalate = timedelta(minutes=minutes)
+    return desks
+
+
+def _minutes(organization_id: UUID, accounts: Iterable[UUID]) -> dict[UUID, int]:
+    rows = AlertTerms.objects.filter(organization_id=organization_id, account_id__in=list(accounts))
+    return dict(rows.values_list("account_id", "escalate_minutes"))
+
+
+def _made(organization_id: UUID, now: datetime, new: NewAlert, desk: _Desk) -> Alert:
+    desk.number += 1
+    fields = {field.name: getattr(new, field.name) for field in dataclass_fields(new)}
+    alert = Alert(organization_id=organization_id, number=desk.number, raised_at=now, **fields)
+    if new.is_silent:
+        return alert
+    if desk.told >= MOST_TOLD and new.severity != Alert.Severity.CRITICAL and desk.latest is not None:
+        alert.bundled_into = desk.latest
+        return alert
+    if new.severity in _ALARMING:
+        alert.escalates_at = now + desk.escalate
+    desk.told, desk.latest = desk.told + 1, alert
+    return alert
+
+
+def _bundled_words(alert: Alert) -> str:
+    into = alert.bundled_into
+    return f"More than {MOST_TOLD} alerts within {BUNDLE_DAYS} days: part of alert {into.number if into else ''}."
+
+
+def _log(
+    alerts: Sequence[Alert], kind: str, now: datetime, words: Callable[[Alert], str] | str = "", by: UUID | None = None
+) -> None:
+    AlertEvent.objects.bulk_create(
+        AlertEvent(
+            organization_id=alert.organization_id,
+            account_id=alert.account_id,
+            alert=alert,
+            kind=kind,
+            at=now,
+            by_id=by,
+            text=words if isinstance(words, str) else words(alert),
+        )
+        for alert in alerts
+    )
+
+
+def annotate(now: datetime, alert: Alert, text: str) -> None:
+    """Note that the numbers of an alert changed later. It stays what it is: it is not raised again."""
+    _log([alert], AlertEvent.Kind.ANNOTATED, now, text)
+
+
+def recover(
+    organization_id: UUID, now: datetime, alerts: Sequence[Alert], words: str = "", *, is_told: bool = True
+) -> None:
+    """The figures went back by themselves: resolved, and told once. In the caller's transaction."""
+    back = [alert for alert in alerts if alert.recovered_at is None]
+    open_ones = [alert for alert in back if alert.state != Alert.State.RESOLVED]
+    for alert in back:
+        alert.recovered_at, alert.escalates_at = now, None
+        if alert.state != Alert.State.RESOLVED:
+            alert.state, alert.resolved_at = Alert.State.RESOLVED, now
+    Alert.objects.bulk_update(back, ["recovered_at", "escalates_at", "state", "resolved_at"])
+    _log(back, AlertEvent.Kind.RECOVERED, now, words)
+    told = [alert for alert in open_ones if not alert.is_silent and alert.bundled_into_id is None]
+    if told and is_told:
+        outbox.tell(organization_id, now, "alert.recovered", told)
+
+
+def reopen(organization_id: UUID, now: datetime, alerts: Sequence[Alert], words: str = "") -> None:
+    """What had recovered is back within its period: the same alert, open again. In the caller's transaction."""
+    if not alerts:
+        return
+    minutes = _minutes(organization_id, {alert.account_id for alert in alerts})
+    for alert in alerts:
+        alert.recovered_at = alert.resolved_at = None
+        alert.state = Alert.State.OPEN
+        if alert.severity in _ALARMING and not alert.is_silent and alert.bundled_into_id is None:
+            alert.escalates_at = now + timedelta(minutes=minutes.get(alert.account_id, ESCALATE_MINUTES))
+    Alert.objects.bulk_update(alerts, ["recovered_at", "resolved_at", "state", "escalates_at"])
+    _log(alerts, AlertEvent.Kind.REOPENED, now, words)
+    told = [alert for alert in alerts if not alert.is_silent and alert.bundled_into_id is None]
+    if told:
+        outbox.tell(organization_id, now, "alert.reopened", told)
+
+
+def close(now: datetime, alerts: Sequence[Alert], words: str) -> None:
+    """Resolve without a person: the period is over, or the budget was changed. In the caller's transaction."""
+    for alert in alerts:
+        alert.state, alert.resolved_at, alert.escalates_at = Alert.State.RESOLVED, now, None
+    Alert.objects.bulk_update(alerts, ["state", "resolved_at", "escalates_at"])
+    _log(alerts, AlertEvent.Kind.RESOLVED, now, words)
+
+
+@contextmanager
+def _changing(viewer: Viewer, alert: Alert) -> Iterator[Alert]:
+    """The alert as it is now, locked; what changed is saved and put into the caller's object too."""
+    require(viewer, "alert.handle")
+    with transaction.atomic():
+        held = Alert.objects.visible_to(viewer).select_for_update().get(pk=alert.pk)
+        yield held
+        held.save(update_fields=_HANDLED)
+        for name in _HANDLED:
+            setattr(alert, name, getattr(held, name))
+
+
+_HANDLED = (
+    "state",
+    "acknowledged_at",
+    "acknowledged_by",
+    "assigned_to",
+    "snoozed_until",
+    "escalates_at",
+    "resolved_at",
+    "feedback",
+    "feedback_by",
+    "feedback_at",
+)
 
 
 def acknowledge(viewer: Viewer, alert: Alert, now: datetime) -> None:
-    """Somebody has seen it: it does not escalate any more. Again changes nothing."""
+    """Somebody has seen it: it does not escalate any more. Again, or once it is resolved, changes nothing."""
+    with _changing(viewer, alert) as held:
+        if held.state in (Alert.State.OPEN, Alert.State.SNOOZED):
+            held.state, held.escalates_at = Alert.State.ACKNOWLEDGED, None
+            held.acknowledged_at, held.acknowledged_by_id = now, viewer.user_id
+            _log([held], AlertEvent.Kind.ACKNOWLEDGED, now, by=viewer.user_id)
 
 
 def snooze(viewer: Viewer, alert: Alert, until: datetime, now: datetime) -> None:
     """Leave it alone until a moment within 30 days; limits go on. Raises ValidationError in words."""
+    if not now < until <= now + timedelta(days=MOST_SNOOZED):
+        raise ValidationError(f"Choose a time from now on, at most {MOST_SNOOZED} days ahead.")
+    with _changing(viewer, alert) as held:
+        if held.state == Alert.State.RESOLVED:
+            raise ValidationError("This alert is resolved: there is nothing to snooze.")
+        held.state, held.snoozed_until, held.escalates_at = Alert.State.SNOOZED, until, None
+        _log([held], AlertEvent.Kind.SNOOZED, now, f"Until {until:%Y-%m-%d %H:%M} UTC", viewer.user_id)
 
 
 def assign(viewer: Viewer, alert: Alert, user: User | None, now: datetime) -> None:
-    """Give it to somebody, or to nobody."""
+    """Give it to somebody, or to nobody. The same again changes nothing."""
+    with _changing(viewer, alert) as held:
+        if held.assigned_to_id != (user.pk if user else None):
+            held.assigned_to = user
+            _log([held], AlertEvent.Kind.ASSIGNED, now, f"To {user}" if user else "To nobody", viewer.user_id)
 
 
 def comment(viewer: Viewer, alert: Alert, text: str, now: datetime, internal: bool = False) -> None:
     """Add a comment to its log; an internal one is never shown to the customer. Raises ValidationError if empty."""
+    require(viewer, "alert.handle")
+    if not text.strip():
+        raise ValidationError("Write a comment first.")
+    if internal and viewer.is_portal:
+        raise ValidationError("Only the vendor's staff write internal comments.")
+    AlertEvent.objects.create(
+        organization_id=alert.organization_id,
+        account_id=alert.account_id,
+        alert=Alert.objects.visible_to(viewer).get(pk=alert.pk),
+        kind=AlertEvent.Kind.COMMENTED,
+        at=now,
+        by_id=viewer.user_id,
+        text=text.strip(),
+        is_internal=internal,
+    )
 
 
 def judge(viewer: Viewer, alert: Alert, feedback: str, now: datetime) -> None:
     """Say whether it was useful, expected or wrong. The last word counts. Raises ValidationError."""
+    if feedback not in Alert.Feedback.values:
+        raise ValidationError("Choose: useful, expected or wrong.")
+    with _changing(viewer, alert) as held:
+        if (held.feedback, held.feedback_by_id) != (feedback, viewer.user_id):
+            held.feedback, held.feedback_by_id, held.feedback_at = feedback, viewer.user_id, now
+            _log([held], AlertEvent.Kind.FEEDBACK, now, str(Alert.Feedback(feedback).label), viewer.user_id)
 
 
 def resolve(viewer: Viewer, alert: Alert, now: datetime) -> None:
     """Close it by hand. Again changes nothing."""
+    with _changing(viewer, alert) as held:
+        if held.state != Alert.State.RESOLVED:
+            held.state, held.resolved_at, held.escalates_at = Alert.State.RESOLVED, now, None
+            _log([held], AlertEvent.Kind.RESOLVED, now, by=viewer.user_id)
 
 
 def tick(organization_id: UUID, now: datetime) -> int:
-    """Escalate what nobody acknowledged, wake what was snoozed, resolve what recovered or whose period is over.
+    """Escalate what nobody acknowledged, wake what was snoozed, resolve what lies in a period that is over.
 
     Opens its own transaction; a second call changes nothing. Returns how many alerts changed.
     """
-    return 0
+    with act_as(Viewer(organization_id)):
+        rows = Alert.objects.filter(organization_id=organization_id).select_for_update(skip_locked=True)
+        over = list(
+            rows.filter(state__in=OPEN_STATES, budget__isnull=False, period_end__lte=now).order_by("pk")[:MOST_AT_ONCE]
+        )
+        close(now, over, "The period is over.")
+        awake = list(rows.filter(state=Alert.State.SNOOZED, snoozed_until__lte=now).order_by("pk")[:MOST_AT_ONCE])
+        _wake(organization_id, now, awake)
+        late = list(rows.filter(state=Alert.State.OPEN, escalates_at__lte=now).order_by("pk")[:MOST_AT_ONCE])
+        _escalate(organization_id, now, late)
+        return len(over) + len(awake) + len(late)
+
+
+def _wake(organization_id: UUID, now: datetime, alerts: Sequence[Alert]) -> None:
+    if not alerts:
+        return
+    minutes = _minutes(organization_id, {alert.account_id for alert in alerts})
+    for alert in alerts:
+        alert.state = Alert.State.OPEN
+        if alert.severity in _ALARMING and alert.acknowledged_at is None:
+            alert.escalates_at = now + timedelta(minutes=minutes.get(alert.account_id, ESCALATE_MINUTES))
+    Alert.objects.bulk_update(alerts, ["state", "escalates_at"])
+    _log(alerts, AlertEvent.Kind.WOKEN, now)
+
+
+def _escalate(organization_id: UUID, now: datetime, alerts: Sequence[Alert]) -> None:
+    if not alerts:
+        return
+    for alert in alerts:
+        alert.escalated_at, alert.escalates_at = now, None
+    Alert.objects.bulk_update(alerts, ["escalated_at", "escalates_at"])
+    _log(alerts, AlertEvent.Kind.ESCALATED, now, "Nobody has acknowledged it.")
+    outbox.tell(organization_id, now, "alert.escalated", alerts)
