@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from budgets.views import (
     accuracy,
+    alerts,
     burndown,
     commit_changes,
     commits,
@@ -95,9 +96,7 @@ urlpatterns: list[URLPattern] = [
         name="organization_subscription_change",
     ),
     path("reports/unsubscribe/<str:token>/", report_subscriptions.unsubscribe, name="unsubscribe"),
-    path(
-        "accounts/<uuid:account_id>/reports/<uuid:report_id>/retry/", reports.report_retry, name="report_retry"
-    ),
+    path("accounts/<uuid:account_id>/reports/<uuid:report_id>/retry/", reports.report_retry, name="report_retry"),
     path(
         "accounts/<uuid:account_id>/reports/monthly/",
         report_subscriptions.account_subscribe,
@@ -110,5 +109,11 @@ urlpatterns: list[URLPattern] = [
     ),
     path("accounts/<uuid:account_id>/reports/", reports.account_reports, name="account_reports"),
     path("accounts/<uuid:account_id>/reports/<uuid:report_id>/file", reports.report_file, name="report_file"),
+    path("alerts/", alerts.organization_alerts, name="alerts"),
+    path("alerts/alerts.csv", alerts.organization_alerts_csv, name="alerts_csv"),
+    path("accounts/<uuid:account_id>/alerts/", alerts.account_alerts, name="account_alerts"),
+    path("accounts/<uuid:account_id>/alerts/alerts.csv", alerts.account_alerts_csv, name="account_alerts_csv"),
+    path("accounts/<uuid:account_id>/alerts/<uuid:alert_id>/", alerts.alert, name="alert"),
+    path("accounts/<uuid:account_id>/alerts/<uuid:alert_id>/<slug:step>/", alerts.alert_step, name="alert_step"),
     path("forecasts/accuracy/", accuracy.accuracy, name="accuracy"),
 ]

@@ -2,10 +2,16 @@
 
 from django.urls import URLPattern, path
 
-from budgets.api import commits, costs, finance, forecasts, ledger, periods, planned, simulations, statements
+from budgets.api import alerts, commits, costs, finance, forecasts, ledger, periods, planned, simulations, statements
 
 app_name = "budgets-api"
 urlpatterns: list[URLPattern] = [
+    path("accounts/<path:key>/alerts", alerts.AccountAlertListView.as_view(), name="account-alerts"),
+    path("alerts", alerts.AlertListView.as_view(), name="alerts"),
+    path("alerts/<uuid:alert_id>", alerts.AlertView.as_view(), name="alert"),
+    path("alerts/<uuid:alert_id>/acknowledgement", alerts.AcknowledgementView.as_view(), name="acknowledgement"),
+    path("alerts/<uuid:alert_id>/resolution", alerts.ResolutionView.as_view(), name="resolution"),
+    path("alerts/<uuid:alert_id>/feedback", alerts.FeedbackView.as_view(), name="feedback"),
     path("accounts/<path:key>/billing-periods", periods.BillingPeriodListView.as_view(), name="billing-periods"),
     path("accounts/<path:key>/contracts", commits.ContractListView.as_view(), name="contracts"),
     path("accounts/<path:key>/commits", commits.CommitListView.as_view(), name="commits"),

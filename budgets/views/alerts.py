@@ -104,7 +104,7 @@ def alert(request: HttpRequest, account_id: UUID, alert_id: UUID) -> HttpRespons
 
 @require_POST
 @requires("alert.handle")
-def alert_change(request: HttpRequest, account_id: UUID, alert_id: UUID, step: str) -> HttpResponse:
+def alert_step(request: HttpRequest, account_id: UUID, alert_id: UUID, step: str) -> HttpResponse:
     """Acknowledge, snooze, assign, comment, judge or resolve."""
     found = _find(request, alert_id)
     act = _STEPS.get(step)
