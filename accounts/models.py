@@ -26,6 +26,9 @@ plain_key = RegexValidator(
 hex_color = RegexValidator(r"\A#[0-9a-fA-F]{6}\Z", "Use a colour such as #5146e5.")
 
 
+country_code = RegexValidator(r"\A[A-Z]{2}\Z", "Use the two capital letters of ISO 3166, for example AT.")
+
+
 def validate_timezone(value: str) -> None:
     """Raise ValidationError unless `value` is an IANA zone, for example Europe/Berlin."""
     if value not in available_timezones():
@@ -86,6 +89,14 @@ class Organization(models.Model):
     name = models.CharField(max_length=200)
     timezone = models.CharField(max_length=64, default="UTC", validators=[validate_timezone])
     currency = models.CharField(max_length=3, default="USD", validators=[currency_code])
+    country = models.CharField(
+        max_length=2,
+        blank=True,
+        default="",
+        db_default="",
+        validators=[country_code],
+        help_text="Whose public holidays forecasts expect; none: no holidays.",
+    )
     brand_color = models.CharField(max_length=7, default="#5146e5", validators=[hex_color])
     logo = models.BinaryField(null=True, blank=True, editable=False)
     logo_type = models.CharField(max_length=20, blank=True, editable=False)
@@ -133,6 +144,14 @@ class Account(models.Model):
     tier = models.CharField(max_length=20, choices=Tier, default=Tier.STANDARD)
     currency = models.CharField(max_length=3, default="USD", validators=[currency_code])
     timezone = models.CharField(max_length=64, default="UTC", validators=[validate_timezone])
+    country = models.CharField(
+        max_length=2,
+        blank=True,
+        default="",
+        db_default="",
+        validators=[country_code],
+        help_text="Whose public holidays forecasts expect; none: those of the organization's country.",
+    )
     billing_day = models.SmallIntegerField(
         default=1, db_default=1, help_text="The day of the month on which billing periods start; 29 to 31 clamp."
     )

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from accounts.actions.organization import MAX_LOGO_BYTES, check_logo
 from accounts.models import Organization
 from consumption_cs.lib.images import BadImage
+from consumption_cs.lib.public_holidays import countries
 
 _PLACES = (
     "Africa/", "America/", "Antarctica/", "Arctic/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Indian/",
@@ -36,10 +37,22 @@ class TimeZoneField(forms.ChoiceField):
             self.choices = [(name, name), *((zone, zone.replace("_", " ")) for zone in _zones())]
 
 
+class CountryField(forms.ChoiceField):
+    """A choice of the countries whose public holidays are known, or of none, which `empty` says in words."""
+
+    def __init__(self, empty: str, **kwargs: Any) -> None:
+        super().__init__(choices=lambda: [("", empty), *countries()], required=False, **kwargs)
+
+
 class OrganizationForm(forms.ModelForm):
     """Name, calendar, currency, colour and, maybe, a new logo."""
 
     timezone = TimeZoneField(label="Time zone", help_text="Days of the organization begin and end here.")
+    country = CountryField(
+        "No holidays",
+        label="Country",
+        help_text="Forecasts expect its public holidays, for accounts without a country of their own.",
+    )
     logo_file = forms.FileField(
         label="Logo",
         required=False,
@@ -50,7 +63,7 @@ class OrganizationForm(forms.ModelForm):
 
     class Meta:
         model = Organization
-        fields = ["name", "timezone", "currency", "close_after_days", "brand_color"]
+        fields = ["name", "timezone", "country", "currency", "close_after_days", "brand_color"]
         labels = {
             "currency": "Default currency",
             "close_after_days": "Close billing periods after",

@@ -8,7 +8,7 @@ from accounts.models import Organization
 from consumption_cs.lib.images import BadImage, Image, read_image
 from consumption_cs.lib.tenancy import Viewer
 
-CHANGEABLE = ("name", "timezone", "currency", "brand_color", "close_after_days")
+CHANGEABLE = ("name", "timezone", "country", "currency", "brand_color", "close_after_days")
 MAX_LOGO_BYTES = 200 * 1024
 LOGO_PIXELS = (16, 2_000)
 

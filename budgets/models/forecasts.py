@@ -108,6 +108,9 @@ class ForecastCalibration(OrganizationOwned):
     widen_high = models.FloatField(default=1)
     coverage = models.FloatField(null=True)  # realised, before; null: too few scores
     scores = models.IntegerField(default=0)
+    accounts = models.JSONField(default=dict, db_default={})  # {account: factor on top of both}, for those with scores
+    holiday_effect = models.FloatField(default=1, db_default=1)  # share of a usual day that accounts use on a holiday
+    holiday_worth = models.FloatField(default=8, db_default=8)  # how many holidays of an account that is worth
 
     class Meta:
         constraints = [

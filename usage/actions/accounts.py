@@ -17,7 +17,7 @@ from usage.models import AccountDay, BillingPeriod, IngestBatch, RatedDay, Settl
 # Events name the key; the days they fall on, and the money on them, rest on the other two.
 LOCKED = ("key", "currency", "timezone")
 FIELDS = (
-    "key", "name", "segment", "tier", "currency", "timezone", "contract_starts_on", "contract_ends_on",
+    "key", "name", "segment", "tier", "currency", "timezone", "country", "contract_starts_on", "contract_ends_on",
     "billing_day", "csm", "field_cto",
 )  # fmt: skip
 

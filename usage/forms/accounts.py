@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q
 
 from accounts.models import Account, Organization, User
-from accounts.organization_forms import TimeZoneField, plain_line
+from accounts.organization_forms import CountryField, TimeZoneField, plain_line
 from accounts.permissions import can
 from consumption_cs.lib.tenancy import Viewer
 from usage.actions.accounts import LOCKED, staff_people, taken_words
@@ -19,6 +19,12 @@ class AccountForm(forms.ModelForm):
 
     timezone = TimeZoneField(label="Time zone", help_text="Its days, and so its bills, begin and end here.")
 
+    country = CountryField(
+        "That of the organization",
+        label="Country",
+        help_text="Its forecasts expect this country’s public holidays.",
+    )
+
     class Meta:
         model = Account
         fields = [
@@ -28,6 +34,7 @@ class AccountForm(forms.ModelForm):
             "tier",
             "currency",
             "timezone",
+            "country",
             "contract_starts_on",
             "contract_ends_on",
             "billing_day",
