@@ -7,10 +7,10 @@ from xml.sax.saxutils import escape
 from budgets.reports.document import Chart, Row, Table
 from consumption_cs.lib.display import money_short
 
-_WIDTH, _HEIGHT = 760, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 12, 12, 44
+_WIDTH, _HEIGHT = 760, 190
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 8, 8, 36
 _FILL, _LINES, _GRID, _TEXT = "#C9C5F7", ("#9AA1B2", "#5146E5", "#9AA1B2"), "#E4E7EC", "#475066"
-_FONT = 'font-family="Libertinus Serif" font-size="11"'
+_FONT = 'font-family="Libertinus Serif" font-size="9"'
 
 
 def chart_svg(table: Table) -> str:
@@ -56,9 +56,9 @@ class _Grid:
             y = self.up(amount)
             parts.append(f'<path d="M{_LEFT} {y:.2f}H{_WIDTH - _RIGHT}" stroke="{_GRID}"/>')
             words = escape(money_short(Decimal(repr(round(amount, 2))), currency))
-            parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.2f}" text-anchor="end" {style}>{words}</text>')
+            parts.append(f'<text x="{_LEFT - 6}" y="{y + 3:.2f}" text-anchor="end" {style}>{words}</text>')
         for day, x in self.months():
-            parts.append(f'<text x="{x:.2f}" y="{_HEIGHT - _BOTTOM + 16}" fill="{_TEXT}" {_FONT}>{day:%b %Y}</text>')
+            parts.append(f'<text x="{x:.2f}" y="{_HEIGHT - _BOTTOM + 14}" fill="{_TEXT}" {_FONT}>{day:%b %Y}</text>')
             parts.append(f'<path d="M{x:.2f} {_HEIGHT - _BOTTOM}v4" stroke="{_TEXT}"/>')
         return parts
 
@@ -107,5 +107,5 @@ def _key(chart: Chart) -> list[str]:
     for label, color in [*((one, _FILL) for one in chart.areas), *zip(chart.lines, _LINES, strict=False)]:
         parts.append(f'<rect x="{x:.0f}" y="{y - 8}" width="14" height="8" fill="{color}"/>')
         parts.append(f'<text x="{x + 19:.0f}" y="{y}" fill="{_TEXT}" {_FONT}>{escape(label)}</text>')
-        x += 40 + 6.4 * len(label)
+        x += 36 + 5.2 * len(label)
     return parts

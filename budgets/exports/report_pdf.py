@@ -75,7 +75,7 @@ def _printed(column: Column, cell: Cell, currency: str) -> str:
     if cell is None:
         return "" if column.kind == "money" else "–"
     if column.kind == "money" and isinstance(cell, Decimal):
-        return money_text(cell, currency)
+        return "–" if cell == 0 else money_text(cell, currency)
     if column.kind == "percent" and isinstance(cell, Decimal):
         return percent_text(cell)
     if column.kind == "number" and isinstance(cell, Decimal):

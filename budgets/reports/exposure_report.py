@@ -12,7 +12,7 @@ from budgets.models import ForecastRun
 from budgets.reports.burndown_report import run_as_of
 from budgets.reports.document import Cell, Column, Document, Row, Table, cents
 from budgets.reports.forecasts import situation
-from consumption_cs.lib.display import counted
+from consumption_cs.lib.display import listed, money_text
 from consumption_cs.lib.periods import add_months
 from consumption_cs.lib.tenancy import Viewer
 
@@ -43,22 +43,29 @@ def _cells(paths: Floats, account: Account) -> list[Cell]:
 def _by_month(run: ForecastRun) -> list[tuple[date, Floats, Floats]]:
     """Return each month's first day, overage at the overage rate, and what lapses in it, by path."""
     stands = situation(run)
-    if stands is None:
+    if stands is None or stands.term <= 0:
         return []
-    layers = Layers(stands.left[None], stands.starts[None], stands.ends[None])
-    found: list[tuple[date, Floats, Floats]] = []
-    over_before = lapsed_before = np.zeros(len(stands.spend))
-    first, day = run.as_of.replace(day=1), 0
-    while day < stands.term:
-        following = add_months(first, 1)
-        day = min((following - run.as_of).days, stands.term)
-        drawn = run_out(stands.spend[None, :, :day], layers, np.array([day]))
-        # What is left at the end of a month that is not the term's has not lapsed.
-        held = np.zeros(1) if day == stands.term else drawn.balance[0, :, -1]
-        lapsed = drawn.unused[0] - held
-        found.append((first, (drawn.overage[0] - over_before) * stands.overage_factor, lapsed - lapsed_before))
-        over_before, lapsed_before, first = drawn.overage[0], lapsed, following
-    return found
+    firsts, ends = _months(run.as_of, stands.term)
+    # Every month is a row of one run: what has come of each path by the month's end.
+    every = (len(ends), 1)
+    layers = Layers(np.tile(stands.left, every), np.tile(stands.starts, every), np.tile(stands.ends, every))
+    spend = np.broadcast_to(stands.spend, (len(ends), *stands.spend.shape))[:, :, : stands.term]
+    drawn = run_out(spend, layers, np.array(ends))
+    # What is left at the end of a month that is not the term's has not lapsed.
+    lapsed = drawn.unused - [drawn.balance[row, :, day - 1] * (day < stands.term) for row, day in enumerate(ends)]
+    overage = np.diff(drawn.overage, axis=0, prepend=0.0) * stands.overage_factor
+    lapsed = np.diff(lapsed, axis=0, prepend=0.0)
+    return list(zip(firsts, overage, lapsed, strict=True))
+
+
+def _months(as_of: date, term: int) -> tuple[list[date], list[int]]:
+    """Return the first day of each calendar month until the term ends, and the days from `as_of` to its end."""
+    firsts, ends, first = [], [], as_of.replace(day=1)
+    while not ends or ends[-1] < term:
+        firsts.append(first)
+        first = add_months(first, 1)
+        ends.append(min((first - as_of).days, term))
+    return firsts, ends
 
 
 def account_document(viewer: Viewer, organization: Organization, account: Account, as_of: datetime) -> Document:
@@ -74,5 +81,12 @@ def organization_document(organization: Organization, rows: Sequence[Row], as_of
 def _document(organization: Organization, account: str, zone: str, rows: Sequence[Row], as_of: datetime) -> Document:
     note = "8 in 10 outcomes lie between low and high. Overage at the overage rate; breakage is what lapses unused."
     table = Table("Months", "By month, until the terms end", note, COLUMNS, rows)
-    said = f"Expected overage and breakage in {counted(len({row[3] for row in rows}), 'month')} ahead."
+    overage, breakage = _sums(table, "Overage"), _sums(table, "Breakage")
+    said = f"Expected until the terms end: overage {overage}, breakage {breakage}."
     return Document("exposure", "Exposure", organization.name, account, as_of, zone, said, (), [table])
+
+
+def _sums(table: Table, of: str) -> str:
+    at = table.at(f"{of}, expected")
+    sums = [(currency, amounts[at]) for currency, amounts in table.totals()]
+    return listed([money_text(amount, currency) for currency, amount in sums if amount]) or "none"
