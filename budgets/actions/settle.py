@@ -12,6 +12,7 @@ from django.db import DataError, IntegrityError, connection, transaction
 from accounts.models import Account
 from budgets.actions.closing import close_due_periods
 from budgets.actions.draw import draw_accounts
+from budgets.actions.evaluate import evaluate
 from consumption_cs.lib.periods import day_of, day_start, zone_of
 from consumption_cs.lib.tenancy import Viewer, act_as
 from usage.actions.rate import Claim, claim_accounts, clear_marks, rate_accounts
@@ -74,6 +75,10 @@ def _settle(organization_id: UUID, now: datetime, claim: Claim) -> None:
     clear_marks(organization_id, claim)
     close_due_periods(organization_id, now, claim.accounts)
     _note_settled(organization_id, now, claim.accounts, first_days)
+    accepted: dict[str, datetime] = {}
+    for mark in claim.marks:
+        accepted[mark.account] = min(mark.received_at, accepted.get(mark.account, mark.received_at))
+    evaluate(organization_id, now, claim.accounts, accepted)
 
 
 def _note_settled(organization_id: UUID, now: datetime, accounts: Iterable[str], first_days: dict[str, date]) -> None:

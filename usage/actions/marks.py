@@ -44,7 +44,7 @@ ORDER BY due_at, account_id LIMIT %s FOR UPDATE SKIP LOCKED
 """
 
 _MARKS = """
-SELECT account_id::text, day, reason, xmin::text FROM usage_touched_day
+SELECT account_id::text, day, reason, xmin::text, received_at FROM usage_touched_day
 WHERE organization_id = %s AND account_id = ANY(%s::uuid[])
 ORDER BY account_id, day
 """
@@ -76,12 +76,16 @@ ON CONFLICT (organization_id, account_id, day) DO UPDATE SET
 
 
 class Mark(NamedTuple):
-    """An account's local day that awaits settlement, why if it is not new use, and which version of the mark it is."""
+    """An account's local day that awaits settlement, why if it is not new use, and which version of the mark it is.
+
+    `received_at`: of the oldest batch in it.
+    """
 
     account: str
     day: date
     reason: str
     version: str
+    received_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,7 @@ def claim_accounts(organization_id: UUID, now: datetime, without: set[str], max_
 def clear_marks(organization_id: UUID, claim: Claim) -> None:
     """Remove the marks of a claim that are still what they were when it was made."""
     if claim.marks:
-        accounts, days, _, versions = (list(column) for column in zip(*claim.marks, strict=True))
+        accounts, days, _, versions, _ = (list(column) for column in zip(*claim.marks, strict=True))
         with connection.cursor() as cursor:
             cursor.execute(_CLEAR, [accounts, days, versions, organization_id, organization_id])
 
