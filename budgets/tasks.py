@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.reports import organization_ids
 from budgets.actions import catch_up as catching_up
-from budgets.actions import forecast, forecast_scores, report_subscriptions, reports, verify
+from budgets.actions import evaluate, forecast, forecast_scores, report_subscriptions, reports, verify
 from budgets.exports.report_files import render
 
 logger = logging.getLogger(__name__)
@@ -54,6 +54,13 @@ def refresh_forecasts() -> None:
     """Forecast what is due, organization by organization, in short turns."""
     for organization_id in organization_ids():
         forecast.refresh(organization_id, timezone.now(), seconds=SECONDS_FOR_FORECASTS)
+
+
+@shared_task
+def watch_alerts() -> None:
+    """Escalate, wake and resolve alerts, and let paces recover."""
+    for organization_id in organization_ids():
+        evaluate.watch(organization_id, timezone.now())
 
 
 @shared_task

@@ -45,6 +45,11 @@ BEAT: dict[str, dict[str, Any]] = {
         "schedule": timedelta(minutes=5),
         "options": {"expires": 240},
     },
+    "alerts": {
+        "task": "budgets.tasks.watch_alerts",
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 50},
+    },
     "forecast scores": {
         "task": "budgets.tasks.score_forecasts",
         "schedule": timedelta(hours=6),

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from budgets.actions.alerts import NewAlert, annotate, raise_alerts, recover, reopen
+from budgets.actions.alerts import NewAlert, annotate, raise_alerts, recover, reopen, tick
 from budgets.calc.budget_rules import ACTUAL, PACES, Figures, Verdict, loudest, severity_of, verdict
 from budgets.models import Alert, AlertEvent, BudgetRule
 from budgets.reports.budget_alert_words import headline_of, numbers_of, source_headline
@@ -25,6 +25,7 @@ from consumption_cs.lib.tenancy import Viewer, act_as
 
 LATE_USE = timedelta(hours=1)  # after a period: what came in before its end is still settled into it
 NEW_SOURCE = BudgetRule.Kind.NEW_SOURCE
+AT_ONCE = 100  # accounts in one transaction
 
 _HOLD = """
 SELECT id FROM accounts_account WHERE organization_id = %s AND id = ANY(%s::uuid[]) AND EXISTS (
@@ -87,6 +88,22 @@ def evaluate_now(organization_id: UUID, now: datetime, accounts: Iterable[str]) 
     """Look at the budgets of these accounts because time has passed. Opens its own transaction."""
     with act_as(Viewer(organization_id)):
         evaluate(organization_id, now, accounts, {})
+
+
+def watch(organization_id: UUID, now: datetime) -> int:
+    """What time alone does to alerts: see `alerts.tick`; and paces that slow down without any new use recover.
+
+    A second call changes nothing. Returns how many alerts `tick` changed.
+    """
+    changed = tick(organization_id, now)
+    with act_as(Viewer(organization_id)):
+        paces = Alert.objects.filter(
+            organization_id=organization_id, kind__in=list(PACES), recovered_at=None, period_end__gt=now
+        )
+        accounts = sorted({str(account) for account in paces.values_list("account_id", flat=True)})
+    for first in range(0, len(accounts), AT_ONCE):
+        evaluate_now(organization_id, now, accounts[first : first + AT_ONCE])
+    return changed
 
 
 def _hold(organization_id: UUID, accounts: Iterable[str]) -> list[UUID]:

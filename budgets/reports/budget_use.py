@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
@@ -158,23 +158,50 @@ def budget_uses(
     sums = _sums(organization_id, budgets, periods, at)
     paced = [budget for budget in budgets if with_windows or any(r.kind in _PACES for r in rules[budget.pk])]
     windows = _windows(organization_id, paced, now)
-    return [
-        BudgetUse(
-            budget,
-            budget.account,
-            versions[budget.pk],
-            tuple(rules[budget.pk]),
-            limits.get(budget.pk),
-            periods[budget.pk].start,
-            periods[budget.pk].end,
-            periods[budget.pk].first,
-            periods[budget.pk].after,
-            day_of(at[budget.pk], zone_of(budget.account.timezone)),
-            *sums[budget.pk],
-            windows.get(budget.pk, {}),
-        )
-        for budget in budgets
-    ]
+    return [_use(one, at[one.pk], periods, versions, rules, limits, sums, windows) for one in budgets]
+
+
+def _use(
+    budget: Budget,
+    now: datetime,
+    periods: dict[UUID, BudgetPeriod],
+    versions: dict[UUID, BudgetVersion],
+    rules: dict[UUID, list[BudgetRule]],
+    limits: dict[UUID, Limit],
+    sums: dict[UUID, "_Sums"],
+    windows: dict[UUID, dict[int, Decimal]],
+) -> BudgetUse:
+    period, spent = periods[budget.pk], sums[budget.pk]
+    return BudgetUse(
+        budget=budget,
+        account=budget.account,
+        version=versions[budget.pk],
+        rules=tuple(rules[budget.pk]),
+        limit=limits.get(budget.pk),
+        start=period.start,
+        end=period.end,
+        first_day=period.first,
+        after_day=period.after,
+        today=day_of(now, zone_of(budget.account.timezone)),
+        windows=windows.get(budget.pk, {}),
+        used=spent.used,
+        before_today=spent.before_today,
+        outcomes=spent.outcomes,
+        finished=int(spent.finished),
+        successes=int(spent.successes),
+        data_through=spent.data_through,
+    )
+
+
+class _Sums(NamedTuple):
+    """What the rows of a budget's days add up to."""
+
+    used: Decimal
+    before_today: Decimal
+    outcomes: Decimal
+    finished: int
+    successes: int
+    data_through: datetime | None
 
 
 def _budgets(
@@ -229,10 +256,10 @@ def _limits(organization_id: UUID, budgets: Sequence[Budget]) -> dict[UUID, Limi
 
 def _sums(
     organization_id: UUID, budgets: Sequence[Budget], periods: dict[UUID, BudgetPeriod], at: dict[UUID, datetime]
-) -> dict[UUID, tuple[Any, ...]]:
+) -> dict[UUID, _Sums]:
     whole = [budget for budget in budgets if budget.scope == Budget.Scope.ACCOUNT]
     parts = [budget for budget in budgets if budget.scope != Budget.Scope.ACCOUNT]
-    found: dict[UUID, tuple[Any, ...]] = {}
+    found: dict[UUID, _Sums] = {}
     for statement, some in ((_USED, whole), (_USED_PART, parts)):
         if some:
             named = columns_of(some) | {
@@ -241,7 +268,7 @@ def _sums(
                 "afters": [periods[budget.pk].after for budget in some],
                 "todays": [day_of(at[budget.pk], zone_of(budget.account.timezone)) for budget in some],
             }
-            found |= {row[0]: row[1:] for row in _rows(statement, named)}
+            found |= {row[0]: _Sums(*row[1:]) for row in _rows(statement, named)}
     return found
 
 

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from budgets.actions.alerts import acknowledge, assign, comment, judge, resolve, snooze, tick
 from budgets.actions.budgets import NewBudget, archive_budget, change_budget, create_budget
-from budgets.actions.evaluate import evaluate, evaluate_now
+from budgets.actions.evaluate import evaluate, watch
 from budgets.actions.settle import settle
 from budgets.models import Alert, AlertEvent, AlertTerms, Budget, ForecastRun
 from budgets.reports.budget_use import budget_uses
@@ -178,7 +178,7 @@ def test_a_pace_is_told_recovers_and_is_told_again_on_another_day() -> None:
     assert len(recorded(account)) == 1
     alert = Alert.objects.get()
     assert D(alert.numbers["times"]) > 6
-    evaluate_now(account.organization_id, NOW + timedelta(hours=3), [str(account.pk)])
+    watch(account.organization_id, NOW + timedelta(hours=3))
     enter(staff_of(account))
     alert.refresh_from_db()
     assert alert.recovered_at == NOW + timedelta(hours=3)
@@ -191,7 +191,7 @@ def test_a_pace_that_comes_back_on_the_same_day_opens_the_same_alert() -> None:
     account, meter = make_paying_account()
     make_budget(account, "720", ("velocity_fast", "6"))
     use(account, meter, NOW, "60")
-    evaluate_now(account.organization_id, NOW + timedelta(hours=3), [str(account.pk)])
+    watch(account.organization_id, NOW + timedelta(hours=3))
     use(account, meter, NOW + timedelta(hours=6), "90")
     alert = Alert.objects.get()
     assert (alert.state, alert.recovered_at) == ("open", None)
