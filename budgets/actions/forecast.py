@@ -10,17 +10,21 @@ from uuid import UUID
 import numpy as np
 
 from accounts.models import Account
+from budgets.actions.evaluate import evaluate
 from budgets.actions.forecast_rows import Drawn, period_of, run_of, tell_run_out
 from budgets.actions.forecast_store import store_runs
 from budgets.calc.burn_rate import burn_rate
 from budgets.calc.forecast import forecast_cumulative
+from budgets.calc.holidays import bent
 from budgets.calc.period_end import LineForecast
 from budgets.calc.run_out import NEVER, Layers, chance, daily, fan, mean, run_out, widened
 from budgets.calc.usage_windows import Floats
-from budgets.models import ForecastCalibration, ForecastRun
-from budgets.reports.forecast_inputs import HORIZON_DAYS, Inputs, inputs_of, matrix
+from budgets.models import ForecastRun
+from budgets.reports.forecast_inputs import Inputs, inputs_of
+from budgets.reports.forecast_scale import Scale, scale_of
 from budgets.reports.forecasts_due import forecasts_due
 from budgets.reports.period_inputs import PeriodLine, period_lines, spent_so_far
+from budgets.reports.spend_history import HORIZON_DAYS, matrix
 from consumption_cs.lib.tenancy import Viewer, act_as
 from usage.actions.rated_rows import read_prices
 from usage.calc.price_book import PriceBook
@@ -46,10 +50,11 @@ def make_runs(
     with act_as(Viewer(organization_id)):
         named = account_ids if account_ids is not None else _all_accounts(organization_id)
         wanted = sorted(str(one) for one in named)
+        scale = scale_of(organization_id, now)
     made = 0
     for first in range(0, len(wanted), block):
         with act_as(Viewer(organization_id)):
-            made += _make_block(organization_id, now, wanted[first : first + block], cause, rebuilt)
+            made += _make_block(organization_id, now, wanted[first : first + block], cause, rebuilt, scale)
     return made
 
 
@@ -75,8 +80,10 @@ def _all_accounts(organization_id: UUID) -> list[str]:
     return [str(pk) for pk in Account.objects.filter(organization_id=organization_id).values_list("pk", flat=True)]
 
 
-def _make_block(organization_id: UUID, now: datetime, names: list[str], cause: str, rebuilt: bool) -> int:
-    inputs = inputs_of(organization_id, now, names, from_ledger=rebuilt)
+def _make_block(
+    organization_id: UUID, now: datetime, names: list[str], cause: str, rebuilt: bool, scale: Scale
+) -> int:
+    inputs = inputs_of(organization_id, now, names, from_ledger=rebuilt, usual=scale.usual)
     hashes = {str(one.account.pk): one.hash() for one in inputs}
     known = set(
         ForecastRun.objects.filter(
@@ -88,31 +95,43 @@ def _make_block(organization_id: UUID, now: datetime, names: list[str], cause: s
     new = [one for one in inputs if (one.account.pk, hashes[str(one.account.pk)]) not in known]
     if not new:
         return 0
-    runs, spend = _runs(organization_id, now, new, cause)
+    runs, spend = _runs(organization_id, now, new, cause, scale)
     for run in runs:
         run.inputs_hash = hashes[str(run.account_id)]
         run.details["rebuilt"] = rebuilt
     store_runs(runs, spend)
+    if not rebuilt:
+        evaluate(organization_id, now, [str(run.account_id) for run in runs], {}, after_forecast=True)
     return len(runs)
 
 
 def _runs(
-    organization_id: UUID, now: datetime, inputs: Sequence[Inputs], cause: str
+    organization_id: UUID, now: datetime, inputs: Sequence[Inputs], cause: str, scale: Scale
 ) -> tuple[list[ForecastRun], Floats]:
     """Return the runs, and their cumulative paths [accounts, 3, days]."""
-    low, high = calibration(organization_id)
-    quantiles = forecast_cumulative(matrix([one.history for one in inputs]), HORIZON_DAYS)
-    ones = np.ones(len(inputs))
-    quantiles = widened(quantiles, low * ones, high * ones)
+    widen = np.array([scale.of(one.account.pk) for one in inputs])
+    quantiles = _ahead([(one, one.history) for one in inputs], HORIZON_DAYS)
+    quantiles = widened(quantiles, widen[:, 0], widen[:, 1])
     spend = planned(daily(quantiles.transpose(1, 0, 2)), inputs).cumsum(axis=2)
     periods = _periods(organization_id, inputs)
     rates = [burn_rate(one.history) for one in inputs]
     runs = [
-        run_of(one, now, cause, rate, periods[str(one.account.pk)], (low, high))
+        run_of(one, now, cause, rate, periods[str(one.account.pk)], scale.of(one.account.pk))
         for one, rate in zip(inputs, rates, strict=True)
     ]
     _draw(runs, inputs, quantiles, rates)
     return runs, spend
+
+
+def _ahead(use: Sequence[tuple[Inputs, Floats]], horizon: int) -> Floats:
+    """Forecast daily use, each with its account: learnt from days as they would be without holidays, with those ahead.
+
+    Returns cumulative quantiles [3, use, horizon].
+    """
+    quantiles = forecast_cumulative(matrix([one.ordinary(days) for one, days in use]), horizon)
+    if not any(one.holidays for one, _ in use):
+        return quantiles
+    return bent(quantiles, np.stack([one.holiday_factors(horizon) for one, _ in use]))
 
 
 def _draw(
@@ -132,12 +151,6 @@ def _draw(
     drawn = Drawn(found, chance(found.day < term[:, None]), amounts)
     for number, row in enumerate(rows):
         tell_run_out(runs[row], inputs[row], number, drawn, rates[row])
-
-
-def calibration(organization_id: UUID) -> tuple[float, float]:
-    """Return what the organization's intervals are scaled by, below and above; (1, 1) until enough is scored."""
-    latest = ForecastCalibration.objects.filter(organization_id=organization_id).order_by("-made_at").first()
-    return (latest.widen_low, latest.widen_high) if latest else (1.0, 1.0)
 
 
 def layers_of(inputs: Sequence[Inputs]) -> Layers:
@@ -175,7 +188,7 @@ def _periods(organization_id: UUID, inputs: Sequence[Inputs]) -> dict[str, dict[
     book = read_prices(organization_id, list(today))
     flat = [(one, line) for one in inputs for line in lines[str(one.account.pk)]]
     longest = max(((one.period.end - one.today).days for one in inputs), default=1)
-    quantities = forecast_cumulative(matrix([line.days for _, line in flat]), max(longest, 1))
+    quantities = _ahead([(one, line.days) for one, line in flat], max(longest, 1))
     forecasts: dict[str, list[LineForecast]] = {name: [] for name in today}
     for number, (one, line) in enumerate(flat):
         ahead = quantities[:, number, (one.period.end - one.today).days - 1]

@@ -12,7 +12,8 @@ from budgets.calc.run_out import NEVER, RunOut, at_level
 from budgets.calc.suppressed import suppressed
 from budgets.calc.usage_windows import Floats
 from budgets.models import ForecastRun
-from budgets.reports.forecast_inputs import HORIZON_DAYS, Inputs
+from budgets.reports.forecast_inputs import Inputs
+from budgets.reports.spend_history import HORIZON_DAYS
 from consumption_cs.lib.money import exponent, round_to
 
 MOST = Decimal(10) ** 13  # what a column of money holds; more is no forecast
@@ -71,6 +72,7 @@ def run_of(
             "planned": [str(plan.pk) for plan in one.plans],
             "spent_28": float(one.history[-28:].sum()),
             "held_back": _held_back(one),
+            **({"holidays": one.holidays.told()} if one.holidays else {}),
         },
         **period,
     )

@@ -23,6 +23,7 @@ ENOUGH_NEIGHBOURS = 3
 HIGHEST = 3.0  # a holiday with more than three times the usual use was not one for this account
 NO_EFFECT_SEEN = 12  # holidays without an effect, that an organization starts with
 LEAST_WORTH, MOST_WORTH = 1.0, 1000.0
+_OF_A_MEDIAN = np.pi / 2  # a median varies so much more than a mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,9 @@ class Usual:
 
     effect: float = 1.0
     worth: float = 8.0
+
+
+NOTHING_USUAL = Usual()  # before anything was seen
 
 
 def usual_days(days: Floats, holidays: Flags) -> tuple[Ints, Floats]:
@@ -78,7 +82,7 @@ def usual_of(seen: Sequence[Floats]) -> Usual:
     """Return the organization's from the effects seen by each of its accounts; the default when there are none."""
     groups = [one for one in seen if len(one)]
     if not groups:
-        return Usual()
+        return NOTHING_USUAL
     count = np.array([len(one) for one in groups], dtype=np.float64)
     middle = np.array([np.median(one) for one in groups])
     total = float(count.sum())
@@ -87,7 +91,8 @@ def usual_of(seen: Sequence[Floats]) -> Usual:
     spare = total - float(count @ count) / total
     if total <= len(groups) or spare <= 0:
         return Usual(effect)  # one account, or one holiday each: the two variances cannot be told apart
-    within = sum(float(((one - m) ** 2).sum()) for one, m in zip(groups, middle, strict=True)) / (total - len(groups))
+    squares = sum(float(((one - m) ** 2).sum()) for one, m in zip(groups, middle, strict=True))
+    within = _OF_A_MEDIAN * squares / (total - len(groups))
     between = (float(count @ (middle - mean) ** 2) - (len(groups) - 1) * within) / spare
     worth = within / between if between > 0 else MOST_WORTH
     return Usual(effect, float(np.clip(worth, LEAST_WORTH, MOST_WORTH)))

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -16,17 +16,16 @@ from django.db.models import Q
 from accounts.models import Account
 from budgets.calc.drawn_days import Terms
 from budgets.calc.grants import FAR_FUTURE, draw_order
+from budgets.calc.holidays import NOTHING_USUAL, Usual, without_holidays
 from budgets.calc.run_out import NEVER
 from budgets.calc.usage_windows import Floats
 from budgets.models import CommitBalance, Contract, PlannedActivity
 from budgets.reports.grants import terms_of
+from budgets.reports.holiday_days import Holidays, holidays_of_accounts
+from budgets.reports.spend_history import HORIZON_DAYS, histories
 from consumption_cs.lib.periods import as_utc, day_of, zone_of
 from usage.calc.billing_periods import Span, billing_span
 from usage.models import Settlement
-
-HISTORY_DAYS = 400
-HORIZON_DAYS = 400
-_EPOCH = date(2000, 1, 1)
 
 # At the start of a local day, with what happened at that moment; its use comes later.
 _LEFT_ON = """
@@ -35,17 +34,6 @@ FROM unnest(%s::uuid[], %s::date[]) AS wanted(account_id, today)
 JOIN budgets_ledgerentry AS entry ON entry.organization_id = %s AND entry.account_id = wanted.account_id
 WHERE commit_id IS NOT NULL AND (day < today OR day = today AND kind <> 'drawn')
 GROUP BY commit_id
-"""
-
-# As text, in any order: numpy reads a list of numbers in one go, where a row a day would be a million objects.
-_SPEND = """
-SELECT wanted.account_id::text,
-    string_agg((day - date '2000-01-01')::text || ' ' || (spend - adjustment)::text, ' ')
-FROM unnest(%(accounts)s::uuid[], %(today)s::date[], %(currencies)s::text[]) AS wanted(account_id, today, currency)
-JOIN account_day ON account_day.organization_id = %(organization)s AND account_day.account_id = wanted.account_id
-    AND account_day.day < wanted.today AND account_day.day >= wanted.today - %(days)s
-    AND account_day.currency = wanted.currency
-GROUP BY wanted.account_id
 """
 
 
@@ -63,7 +51,10 @@ class LayerNow:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """One account as its forecast sees it. `history` is spend per closed local day, oldest first, ending yesterday."""
+    """One account as its forecast sees it. `history` is spend per closed local day, oldest first, ending yesterday.
+
+    `holidays` is None for an account without a country.
+    """
 
     account: Account
     zone: ZoneInfo
@@ -75,6 +66,17 @@ class Inputs:
     overage_factor: float
     period: Span
     plans: tuple[PlannedActivity, ...] = field(default=())
+    holidays: Holidays | None = None
+
+    def ordinary(self, days: Floats) -> Floats:
+        """Return days of use that end yesterday as they would have been without holidays."""
+        return without_holidays(days, self.holidays.days.before(len(days))) if self.holidays else days
+
+    def holiday_factors(self, days: int) -> Floats:
+        """Return what usual use is multiplied by, today and on the `days` after it, [days]."""
+        if not self.holidays:
+            return np.ones(days)
+        return np.where(self.holidays.days.ahead[:days], self.holidays.effect, 1.0)
 
     @property
     def known_days(self) -> int:
@@ -99,15 +101,23 @@ class Inputs:
                 for plan in self.plans
             ],
         ]
+        if self.holidays:  # where they are follows from the country and the day
+            told.append([*self.holidays.told().values(), np.flatnonzero(self.holidays.days.ahead).tolist()])
         return hashlib.sha256(self.history.round(6).tobytes() + msgspec.json.encode(told)).hexdigest()
 
 
 def inputs_of(
-    organization_id: UUID, now: datetime, account_ids: Iterable[str] | None = None, *, from_ledger: bool = False
+    organization_id: UUID,
+    now: datetime,
+    account_ids: Iterable[str] | None = None,
+    *,
+    from_ledger: bool = False,
+    usual: Usual = NOTHING_USUAL,
 ) -> list[Inputs]:
     """Return the inputs of the organization's accounts, or of those named, in order of id.
 
-    `from_ledger`: what commits had left is added up from the ledger, for a `now` that has passed.
+    `from_ledger`: what commits had left is added up from the ledger, for a `now` that has passed. `usual`: what
+    holidays do to the organization's accounts as a whole.
     """
     wanted = Account.objects.filter(organization_id=organization_id)
     if account_ids is not None:
@@ -117,11 +127,12 @@ def inputs_of(
         return []
     zones = {name: zone_of(account.timezone) for name, account in accounts.items()}
     today = {name: day_of(as_utc(now), zone) for name, zone in zones.items()}
-    history = _history(organization_id, accounts, today)
+    history = histories(organization_id, accounts, today)
     left = (_left_on if from_ledger else _left_now)(organization_id, today)
     layers, has_commits = _layers(organization_id, zones, today, left)
     contracts = _contracts(organization_id, today)
     plans = _plans(organization_id, today)
+    holidays = holidays_of_accounts(organization_id, accounts, today, history, usual)
     closed = dict(
         Settlement.objects.filter(organization_id=organization_id, account__in=list(accounts)).values_list(
             "account_id", "closed_until"
@@ -138,47 +149,10 @@ def inputs_of(
             *_terms_now(account, contracts.get(name), today[name]),
             billing_span(today[name], account.billing_day, closed.get(account.pk)),
             tuple(plans.get(name, ())),
+            holidays.get(name),
         )
         for name, account in accounts.items()
     ]
-
-
-def matrix(histories: Sequence[Floats]) -> Floats:
-    """Return histories of different length as one array [accounts, days], right-aligned with NaN before."""
-    width = max((len(one) for one in histories), default=0)
-    found = np.full((len(histories), width), np.nan)
-    for row, one in enumerate(histories):
-        if len(one):
-            found[row, width - len(one) :] = one
-    return found
-
-
-def _history(organization_id: UUID, accounts: dict[str, Account], today: dict[str, date]) -> dict[str, Floats]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _SPEND,
-            {
-                "organization": organization_id,
-                "accounts": list(today),
-                "today": list(today.values()),
-                "currencies": [accounts[name].currency for name in today],
-                "days": HISTORY_DAYS,
-            },
-        )
-        return {name: _filled(text, today[name]) for name, text in cursor.fetchall()}
-
-
-def _filled(text: str, today: date) -> Floats:
-    """Return the days from the first with spend to yesterday; a day without a row is a day without use."""
-    pairs = np.fromstring(text, sep=" ").reshape(-1, 2)
-    pairs = pairs[pairs[:, 1] > 0]
-    if not len(pairs):
-        return np.empty(0)
-    days = pairs[:, 0].astype(np.intp)
-    first = int(days.min())
-    found = np.zeros((today - _EPOCH).days - first)
-    found[days - first] = pairs[:, 1]
-    return found
 
 
 def _left_now(organization_id: UUID, today: dict[str, date]) -> dict[str, float]:
