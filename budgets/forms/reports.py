@@ -40,5 +40,5 @@ class SubscriptionForm(forms.Form):
     )
 
     def __init__(self, *args: Any, of_account: bool, **kwargs: Any) -> None:
-        super().__init__(*args, auto_id="monthly_%s", **kwargs)
+        super().__init__(*args, **(kwargs | {"auto_id": "monthly_%s"}))
         self.fields["kind"].choices = report_kinds.choices(of_account)  # type: ignore[attr-defined]

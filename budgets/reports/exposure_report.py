@@ -60,7 +60,7 @@ def _by_month(run: ForecastRun) -> list[tuple[date, Floats, Floats]]:
 
 def _months(as_of: date, term: int) -> tuple[list[date], list[int]]:
     """Return the first day of each calendar month until the term ends, and the days from `as_of` to its end."""
-    firsts, ends, first = [], [], as_of.replace(day=1)
+    firsts, ends, first = list[date](), list[int](), as_of.replace(day=1)
     while not ends or ends[-1] < term:
         firsts.append(first)
         first = add_months(first, 1)

@@ -38,7 +38,7 @@ def test_the_next_is_at_six_in_the_morning_of_its_day(after: str, day: int, due:
 def test_every_month_has_exactly_one_whatever_the_day_and_the_zone() -> None:
     for zone in (VIENNA, NEW_YORK, KIRITIMATI, ZoneInfo("Australia/Lord_Howe")):
         for day in (1, 15, 28, 29, 30, 31):
-            moment, told = utc("2027-01-01T12:00"), []
+            moment, told = utc("2027-01-01T12:00"), list[date]()
             while len(told) < 26:
                 moment = next_due(moment, day, zone)
                 assert last_due(moment, day, zone) == moment

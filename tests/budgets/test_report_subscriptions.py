@@ -57,7 +57,7 @@ def send(organization: Organization, now: datetime, commits: Any) -> list[str]:
     with commits(execute=True):
         for report_id in make_due(organization.pk, now):
             work(organization.pk, report_id, lambda: now, render)
-    return [sent.subject for sent in mail.outbox]
+    return [str(sent.subject) for sent in mail.outbox]
 
 
 class TestDue:

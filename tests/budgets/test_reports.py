@@ -214,7 +214,7 @@ def waiting_report(organization: Organization, member: Membership | None = None)
         kind="roll_forward",
         format="csv",
         as_of=NOW + timedelta(hours=1),
-        requested_by=member and member.user,
+        requested_by=member.user if member else None,
     )
     return made
 
