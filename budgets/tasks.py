@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.reports import organization_ids
 from budgets.actions import catch_up as catching_up
-from budgets.actions import evaluate, forecast, forecast_scores, report_subscriptions, reports, verify
+from budgets.actions import evaluate, forecast, forecast_scores, report_mails, report_subscriptions, reports, verify
 from budgets.exports.report_files import render
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def score_forecasts() -> None:
 def recalibrate_forecasts() -> None:
     """Make intervals as wide as their realised coverage asks for."""
     for organization_id in organization_ids():
-        forecast_scores.recalibrate(organization_id, timezone.now())
+        forecast_calibration.recalibrate(organization_id, timezone.now())
 
 
 @shared_task(soft_time_limit=15 * 60, time_limit=16 * 60)
@@ -86,8 +86,9 @@ def make_report(organization_id: str, report_id: str) -> None:
 
 @shared_task
 def make_reports() -> None:
-    """Take up the reports that nobody works on."""
+    """Take up the reports that nobody works on, and mails that could not be sent."""
     for organization_id in organization_ids():
+        report_mails.mail_finished(organization_id, timezone.now())
         for report_id in reports.waiting(organization_id, timezone.now()):
             _push_report(str(organization_id), str(report_id))
 

@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from accounts.actions.audit import audit
 from accounts.models import Account, Organization
-from budgets.actions.report_mails import mail_failed, mail_report
+from budgets.actions.report_mails import mail_finished
 from budgets.models import LedgerEntry, Report
 from budgets.reports import report_kinds
 from budgets.reports.accounts_then import Then
@@ -22,7 +22,8 @@ from consumption_cs.lib.tenancy import Viewer, act_as
 logger = logging.getLogger(__name__)
 
 SECONDS = 15.0  # one task; then the next is queued
-SLICE = 50  # accounts in one transaction
+SLICE = 500  # accounts in one transaction
+SLICE_SECONDS = 10.0  # or fewer: what is done is kept, and the page shows how far it is
 SILENT = timedelta(seconds=60)  # without a heartbeat: its worker is gone
 KEPT = timedelta(days=30)
 SMALL_LEDGER = 15_000  # entries: written in less than two seconds
@@ -102,11 +103,11 @@ def work(
     slice of accounts; one that never comes further is given up after TRIES.
     """
     start = time.monotonic()
-    if not _claim(organization_id, report_id, clock()):
-        return False
-    while _step(organization_id, report_id, clock, render):
-        if time.monotonic() - start > seconds:
-            return True
+    if _claim(organization_id, report_id, clock()):
+        while _step(organization_id, report_id, clock, render):
+            if time.monotonic() - start > seconds:
+                return True
+    mail_finished(organization_id, clock())
     return False
 
 
@@ -132,8 +133,8 @@ def _locked(viewer: Viewer, report_id: UUID) -> Report | None:
 
 def _give_up(report: Report, now: datetime) -> None:
     report.state, report.error, report.content, report.done = State.FAILED, FAILED, None, 0
+    report.heartbeat_at = now
     report.save()
-    mail_failed(report, Organization.objects.get(pk=report.organization_id), now)
 
 
 def _step(organization_id: UUID, report_id: UUID, clock: Callable[[], datetime], render: Render) -> bool:
@@ -157,7 +158,7 @@ def retry_report(viewer: Viewer, report: Report) -> bool:
     """Start a report over that was given up; return whether it was one."""
     with transaction.atomic():
         rows = Report.objects.visible_to(viewer).filter(pk=report.pk, state=State.FAILED)
-        if not rows.update(state=State.WAITING, tries=0, done=0, error="", heartbeat_at=None):
+        if not rows.update(state=State.WAITING, tries=0, done=0, error="", heartbeat_at=None, mailed_at=None):
             return False
         audit(viewer, "report.retried", report, f"{report.get_kind_display()} ({report.format})")
     return True
@@ -172,21 +173,22 @@ def _slice(viewer: Viewer, report: Report, now: datetime, render: Render) -> Non
         _finish(report, found, now, render)
     else:
         _next_accounts(viewer, organization, report, now, render)
-    if report.state == State.READY:
-        mail_report(report, organization, now)
 
 
 def _next_accounts(viewer: Viewer, organization: Organization, report: Report, now: datetime, render: Render) -> None:
     columns, rows_of = report_kinds.BY_ACCOUNT[report.kind]
     accounts = Account.objects.visible_to(viewer).filter(created_at__lte=report.as_of).order_by("pk")
     held: list[list[str | None]] = json.loads(bytes(report.content)) if report.content else []
-    part, then = accounts[report.done : report.done + SLICE], Then(viewer, report.as_of)
-    for account in part:
+    then, start = Then(viewer, report.as_of), time.monotonic()
+    report.total = accounts.count()
+    for account in accounts[report.done : report.done + SLICE]:
         rows_here = rows_of(viewer, then.of(account), report.as_of)
         held += [[None if cell is None else text_of(cell) for cell in row] for row in rows_here]
-    report.done, report.total = report.done + len(part), accounts.count()
+        report.done += 1
+        if time.monotonic() - start > SLICE_SECONDS:
+            break
     report.state, report.heartbeat_at, report.tries = State.RUNNING, now, 1
-    if len(part) == SLICE:
+    if report.done < report.total:
         report.content = json.dumps(held).encode()
         report.save()
         return

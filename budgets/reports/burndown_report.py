@@ -11,7 +11,7 @@ from django.db import connection
 from accounts.models import Account, Organization
 from budgets.models import Commit, CommitChange, Contract, ForecastRun, LedgerEntry
 from budgets.reports.burndown import ahead_of
-from budgets.reports.document import ZERO, Cell, Chart, Column, Document, Row, Table, cents
+from budgets.reports.document import PRINTED, ZERO, Cell, Chart, Column, Document, Row, Table, cents
 from budgets.reports.forecasts import runs_of
 from budgets.reports.statements import BillingMonth, Statement, statement
 from consumption_cs.lib.display import money_text
@@ -45,7 +45,7 @@ ACCOUNTS = (
     Column("Early date", "date"), Column("Most likely date", "date"), Column("Late date", "date"),
     Column("Before term ends", "percent"), Column("Term ends", "date"),
 )  # fmt: skip
-PRINTED = 400  # ledger rows on paper
+LEDGER_PRINTED = 400  # rows on paper
 
 _BY_DAY = """
 SELECT commit_id, day, sum(amount) FROM budgets_ledgerentry
@@ -106,7 +106,7 @@ def organization_burndown(organization: Organization, rows: Sequence[Row], as_of
     """Return the burndown of all accounts from their lines."""
     table = Table(
         "Accounts", "Accounts", "In each account's term so far. Dates are forecasts; totals are by currency.",
-        ACCOUNTS, rows,
+        ACCOUNTS, rows, most_printed=PRINTED,
     )  # fmt: skip
     dated = sum(row[table.at("Most likely date")] is not None for row in rows)
     said = f"{dated} of {len(rows)} accounts will most likely use up their commits before their terms end."
@@ -197,7 +197,7 @@ def _ledger(viewer: Viewer, account: Account, as_of: datetime) -> Table:
             moment = f"{booked:%Y-%m-%d %H:%M:%S}"
             rows.append([day, str(kinds[kind]), commit or "", meter or "", *money, why, reason, moment])
     note = "Every entry booked by the as-of. The sum of Commits is what is left in all of them."
-    return Table("Ledger", "Ledger", note, _LEDGER, rows, account.currency, most_printed=PRINTED)
+    return Table("Ledger", "Ledger", note, _LEDGER, rows, account.currency, most_printed=LEDGER_PRINTED)
 
 
 def _said(account: Account, found: Statement, run: ForecastRun | None) -> str:

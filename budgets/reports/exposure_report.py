@@ -10,7 +10,7 @@ from budgets.calc.run_out import Layers, run_out
 from budgets.calc.usage_windows import Floats
 from budgets.models import ForecastRun
 from budgets.reports.burndown_report import run_as_of
-from budgets.reports.document import Cell, Column, Document, Row, Table, cents
+from budgets.reports.document import PRINTED, Cell, Column, Document, Row, Table, cents
 from budgets.reports.forecasts import situation
 from consumption_cs.lib.display import listed, money_text
 from consumption_cs.lib.periods import add_months
@@ -80,7 +80,7 @@ def organization_document(organization: Organization, rows: Sequence[Row], as_of
 
 def _document(organization: Organization, account: str, zone: str, rows: Sequence[Row], as_of: datetime) -> Document:
     note = "8 in 10 outcomes lie between low and high. Overage at the overage rate; breakage is what lapses unused."
-    table = Table("Months", "By month, until the terms end", note, COLUMNS, rows)
+    table = Table("Months", "By month, until the terms end", note, COLUMNS, rows, most_printed=PRINTED)
     overage, breakage = _sums(table, "Overage"), _sums(table, "Breakage")
     said = f"Expected until the terms end: overage {overage}, breakage {breakage}."
     return Document("exposure", "Exposure", organization.name, account, as_of, zone, said, (), [table])

@@ -11,7 +11,7 @@ from consumption_cs.lib.tenancy import Viewer
 
 
 def subscriptions(viewer: Viewer, account: Account | None) -> "QuerySet[ReportSubscription]":
-    """Return those in force that the viewer may change: their own; for an admin all, for a portal owner their people's.
+    """Return those in force that the viewer may change: their own; an admin all, a portal owner their people's.
 
     Of one account, or with None of the organization and of all accounts.
     """

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from accounts.models import Account, Organization
 from budgets.reports.burndown_report import MOVES
-from budgets.reports.document import Cell, Column, Document, Row, Table, cents
+from budgets.reports.document import PRINTED, Cell, Column, Document, Row, Table, cents
 from budgets.reports.statements import periods_of, statement
 from consumption_cs.lib.display import counted
 from consumption_cs.lib.tenancy import Viewer
@@ -45,7 +45,7 @@ def organization_document(organization: Organization, rows: Sequence[Row], as_of
 def _document(organization: Organization, account: str, zone: str, rows: Sequence[Row], as_of: datetime) -> Document:
     table = Table(
         "Periods", "By billing period", "Opening + granted + amended + … = closing; a closing is the next opening.",
-        COLUMNS, rows,
+        COLUMNS, rows, most_printed=PRINTED,
     )  # fmt: skip
     said = f"{counted(len(rows), 'billing period')} from opening to closing."
     return Document("roll_forward", "Roll-forward", organization.name, account, as_of, zone, said, (), [table])
