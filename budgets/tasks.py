@@ -9,7 +9,16 @@ from django.utils import timezone
 
 from accounts.reports import organization_ids
 from budgets.actions import catch_up as catching_up
-from budgets.actions import evaluate, forecast, forecast_scores, report_mails, report_subscriptions, reports, verify
+from budgets.actions import (
+    evaluate,
+    forecast,
+    forecast_calibration,
+    forecast_scores,
+    report_mails,
+    report_subscriptions,
+    reports,
+    verify,
+)
 from budgets.exports.report_files import render
 
 logger = logging.getLogger(__name__)

@@ -1,20 +1,16 @@
-"""Scores forecasts once the truth is known, and recalibrates an organization's intervals from what they held."""
+"""Scores forecasts once the truth is known: spend after 7, 30 and 90 days, and the date of running out."""
 
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import numpy as np
 from django.db import connection
 
-from budgets.calc.accuracy import ENOUGH, accuracy, widening
-from budgets.models import ForecastCalibration, ForecastScore
 from consumption_cs.lib.tenancy import Viewer, act_as
 
 HORIZONS = (7, 30, 90)
 RUN_OUT = 0  # the score of a date, in days from the forecast
 WINDOW = timedelta(days=180)
-JUDGED = 30  # the horizon whose coverage calibrates the intervals
 
 # One run a day and account counts: the last one, which is what people saw.
 _SCORE = """
@@ -79,31 +75,3 @@ def score_runs(organization_id: UUID, now: datetime) -> int:
             cursor.execute(statement, arguments)
             made += cursor.rowcount
     return made
-
-
-def recalibrate(organization_id: UUID, now: datetime) -> ForecastCalibration | None:
-    """Scale the organization's intervals so that, over the last half year, they would have held 8 in 10.
-
-    From scores of 30 days, each taken back to what it was before it was scaled; None while there are too few.
-    """
-    with act_as(Viewer(organization_id)):
-        rows = ForecastScore.objects.filter(
-            organization_id=organization_id, days=JUDGED, as_of__gte=(now - WINDOW).date()
-        ).values_list("p10", "p50", "p90", "actual", "run__details")
-        scores = list(rows)
-        if len(scores) < ENOUGH:
-            return None
-        p10, p50, p90, actual = (np.array([row[at] for row in scores], dtype=np.float64) for at in range(4))
-        widened = np.array([row[4].get("widened", (1.0, 1.0)) for row in scores], dtype=np.float64)
-        floor = np.maximum(p50, 1e-9) * 1e-6 + 1e-12
-        plain_low = (p50 + floor) * ((p10 + floor) / (p50 + floor)) ** (1 / widened[:, 0])
-        plain_high = (p50 + floor) * ((p90 + floor) / (p50 + floor)) ** (1 / widened[:, 1])
-        low, high = widening(plain_low, p50, plain_high, actual)
-        return ForecastCalibration.objects.create(
-            organization_id=organization_id,
-            made_at=now,
-            widen_low=low,
-            widen_high=high,
-            coverage=accuracy(p10, p50, p90, actual).coverage,
-            scores=len(scores),
-        )

@@ -6,7 +6,8 @@ from typing import Any
 
 from accounts.models import Account, Organization, Role
 from budgets.actions.forecast import make_runs
-from budgets.actions.forecast_scores import recalibrate, score_runs
+from budgets.actions.forecast_calibration import recalibrate
+from budgets.actions.forecast_scores import score_runs
 from budgets.actions.planned import NewPlan, plan_activity
 from budgets.actions.scenarios import create_scenario, set_approval_terms
 from budgets.models import ApprovalTerms, ForecastRun

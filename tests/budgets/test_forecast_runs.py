@@ -9,7 +9,8 @@ from django.db import DatabaseError, transaction
 
 from accounts.models import Account
 from budgets.actions.forecast import make_runs, refresh
-from budgets.actions.forecast_scores import recalibrate, score_runs
+from budgets.actions.forecast_calibration import recalibrate
+from budgets.actions.forecast_scores import score_runs
 from budgets.models import (
     Commit,
     CommitBalance,
