@@ -77,10 +77,11 @@ def raise_alerts(organization_id: UUID, now: datetime, new: Sequence[NewAlert]) 
         return []
     hold_accounts(organization_id, {one.account_id for one in new})
     known = _known(organization_id, new)
-    fresh = {
-        (one.account_id, one.crossing): one for one in reversed(new) if (one.account_id, one.crossing) not in known
-    }
-    wanted = [one for one in new if fresh.get((one.account_id, one.crossing)) is one]
+    wanted = []
+    for one in new:
+        if (one.account_id, one.crossing) not in known:
+            known.add((one.account_id, one.crossing))
+            wanted.append(one)
     if not wanted:
         return []
     desks = _desks(organization_id, now, {one.account_id for one in wanted})
