@@ -11,8 +11,9 @@ from xlsxwriter.utility import xl_range
 from budgets.reports.document import Cell, Column, Document, Row, Table
 from consumption_cs.lib.money import exponent
 
+_LARGE = 20_000  # rows of a sheet from which on they are written to disk one by one
 _OPTIONS = {
-    "in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False,
+    "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False,
 }  # fmt: skip
 _WIDTHS = {"text": 24, "money": 16, "date": 12, "percent": 11, "number": 12}
 _HEAD = 3  # the row of the column names
@@ -22,7 +23,8 @@ _COLORS = {"area": "#C9C5F7", "lines": ("#9AA1B2", "#5146E5", "#9AA1B2")}
 def workbook(document: Document) -> bytes:
     """Return the XLSX file. The same document gives the same bytes: its date is the as-of, not the clock."""
     out = io.BytesIO()
-    book = xlsxwriter.Workbook(out, _OPTIONS)
+    is_large = any(len(table.rows) > _LARGE for table in document.tables)
+    book = xlsxwriter.Workbook(out, _OPTIONS | {"constant_memory" if is_large else "in_memory": True})
     made = document.as_of.replace(tzinfo=None, microsecond=0)
     book.set_properties(
         {"title": document.title, "company": document.organization, "created": made, "comments": document.check_code}

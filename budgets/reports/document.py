@@ -14,7 +14,7 @@ Kind = Literal["text", "money", "date", "percent", "number"]
 Cell = str | Decimal | date | None
 Row = Sequence[Cell]
 ZERO = Decimal(0)
-PRINTED = 2_000  # rows of all accounts on paper
+PRINTED = 1_000  # rows of all accounts on paper
 
 
 @dataclass(frozen=True, slots=True)

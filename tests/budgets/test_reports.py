@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -19,6 +20,7 @@ from accounts.models import Account, Membership, Organization, Role
 from budgets.actions import reports
 from budgets.actions.forecast import make_runs
 from budgets.actions.reports import work
+from budgets.exports import workbook
 from budgets.exports.report_files import render
 from budgets.models import ForecastRun, LedgerEntry, Report
 from budgets.reports import report_kinds
@@ -323,3 +325,20 @@ def test_a_report_is_made_although_its_worker_is_killed() -> None:
         enter(staff_of(organization))
         report.refresh_from_db()
         assert (report.state, report.tries) == ("ready", 1)
+
+
+def test_a_workbook_too_large_for_memory_has_the_same_cells_and_the_same_bytes_twice(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cells(content: bytes) -> list[list[Any]]:
+        book = openpyxl.load_workbook(io.BytesIO(content))
+        return [[cell.value for cell in row] for sheet in book for row in sheet.iter_rows()]
+
+    as_of = later(account)
+    small = made(account, "xlsx", as_of)
+    monkeypatch.setattr(workbook, "_LARGE", 0)
+    large = made(account, "xlsx", as_of)
+    assert large != small
+    assert cells(large) == cells(small)
+    time.sleep(2.1)  # the clock of ZIP files ticks every two seconds
+    assert made(account, "xlsx", as_of) == large
