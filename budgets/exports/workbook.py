@@ -58,6 +58,8 @@ class _Formats:
             shown = {"date": "yyyy-mm-dd", "percent": "0.0%", "number": "#,##0", "text": "@"}
             shown["money"] = "#,##0" + ("." + "0" * places if places else "")
             options: dict[str, object] = {"num_format": shown[kind]}
+            if kind == "date":
+                options["align"] = "left"  # under its name
             self.made[kind, places, strong] = self.book.add_format(
                 options | ({"bold": True, "top": 1} if strong else {})
             )
@@ -68,6 +70,8 @@ def _cover(book: Any, document: Document, formats: _Formats) -> None:
     sheet = book.add_worksheet("Report")
     sheet.set_column(0, 0, 30)
     sheet.set_column(1, 1, 80)
+    sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)
     sheet.write_string(0, 0, document.title, formats.title)
     sheet.write_string(1, 0, document.said, formats.bold)
     lines = [
