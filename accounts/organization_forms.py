@@ -98,6 +98,10 @@ class OrganizationForm(forms.ModelForm):
             raise ValidationError("Choose 0 to 60 days.")
         return days
 
+    def clean_country(self) -> str:
+        asked_for = self.add_prefix("country") in self.data
+        return str(self.cleaned_data["country"] if asked_for else self.initial["country"])
+
     def clean_brand_color(self) -> str:
         return str(self.cleaned_data["brand_color"]).lower()
 

@@ -1,7 +1,7 @@
 """Recalibrates an organization's forecasts: intervals from what they held, and what holidays do to its accounts."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 import numpy as np
@@ -94,7 +94,12 @@ def _scale(made: ForecastCalibration, scores: _Scores) -> None:
 
 
 def _scores(organization_id: UUID, since: datetime) -> _Scores:
-    arguments = {"organization": organization_id, "days": JUDGED, "since": since.date(), "each": 1}
+    arguments: dict[str, UUID | int | date] = {
+        "organization": organization_id,
+        "days": JUDGED,
+        "since": since.date(),
+        "each": 1,
+    }
     with connection.cursor() as cursor:
         cursor.execute(_COUNT, arguments)
         (count,) = cursor.fetchone() or (0,)

@@ -40,8 +40,8 @@ def store_runs(runs: Sequence[ForecastRun], spend: Floats) -> None:
     """
     if not runs:
         return
-    names = ", ".join(field.column for field in _FIELDS)
-    typed = ", ".join(f"run.{field.column}::{field.db_type(connection)}" for field in _FIELDS)
+    names = ", ".join(str(field.column) for field in _FIELDS)
+    typed = ", ".join(f"run.{field.column}::{field.db_type(connection) or 'text'}" for field in _FIELDS)
     rows = [[_stored(getattr(run, field.attname)) for field in _FIELDS] for run in runs]
     known = [run.basis != ForecastRun.Basis.NONE for run in runs]
     with connection.cursor() as cursor:

@@ -40,7 +40,9 @@ def independent(account: Ints, day: Ints) -> Floats:
     order = np.lexsort((day, account))
     same = np.diff(account[order]) == 0
     gap = np.where(same, np.minimum(np.diff(day[order]), APART) / APART, 1.0)
-    return np.bincount(account[order], weights=np.concatenate([[1.0], gap]) if len(order) else gap)
+    return np.bincount(account[order], weights=np.concatenate([np.ones(len(order) - len(gap)), gap])).astype(
+        np.float64
+    )
 
 
 def account_factors(error: Floats, account: Ints, day: Ints) -> Floats:

@@ -90,7 +90,7 @@ class Inputs:
 
     def hash(self) -> str:
         """Return the SHA-256 of all that goes into the forecast: equal hashes, equal forecasts."""
-        told = [
+        told: list[object] = [
             self.today.isoformat(),
             [(one.commit, one.left, one.starts, one.ends) for one in self.layers],
             self.term_ends_on and self.term_ends_on.isoformat(),

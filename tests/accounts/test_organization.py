@@ -80,6 +80,7 @@ def test_what_differs_is_stored_and_audited_before_and_after(organization: Organ
     [
         ("timezone", "Mars/Olympus", "Select a valid choice"),
         ("currency", "eur", "three capital letters"),
+        ("country", "ZZ", "Select a valid choice"),
         ("brand_color", "red;}body{", "at most 7 characters"),
         ("brand_color", "#zzzzzz", "Use a colour such as"),
         ("name", "", "This field is required."),
@@ -95,6 +96,13 @@ def test_what_cannot_be_is_said_and_nothing_is_stored(
     organization.refresh_from_db()
     assert organization.currency == "USD"
     assert acts(organization) == []
+
+
+def test_a_country_is_chosen_and_stays_until_it_is_changed(organization: Organization, admin: Client) -> None:
+    for told, kept in (({"country": "AT"}, "AT"), ({}, "AT"), ({"country": ""}, "")):
+        save(admin, **told)
+        organization.refresh_from_db()
+        assert organization.country == kept
 
 
 def test_fields_that_are_not_on_the_page_do_not_change(organization: Organization, admin: Client) -> None:

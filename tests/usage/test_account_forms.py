@@ -138,6 +138,19 @@ def test_an_edit_stores_and_audits_what_differs(organization: Organization, admi
     assert len(acts(organization)) == 1, "saving the same again is no act"
 
 
+def test_an_account_has_a_country_of_its_own_or_that_of_the_organization(
+    organization: Organization, admin: Client
+) -> None:
+    account = make_account(organization, key="north")
+    url = f"/accounts/{account.pk}/edit/"
+    assert "That of the organization" in admin.get(url).content.decode()
+    for told, kept in (({"country": "AT"}, "AT"), ({}, "AT"), ({"country": ""}, "")):
+        assert admin.post(url, filled(key="north", **told)).status_code == 302
+        enter(staff_of(organization))
+        account.refresh_from_db()
+        assert account.country == kept
+
+
 def test_a_refused_edit_leaves_the_name_at_the_top_as_it_is(organization: Organization, admin: Client) -> None:
     account = make_account(organization, "Northwind")
     response = admin.post(f"/accounts/{account.pk}/edit/", filled(name="Renamed", key="a b"))
