@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlparse
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core import mail
@@ -17,8 +18,11 @@ from budgets.actions.report_mails import mail_finished
 from budgets.actions.report_subscriptions import make_due, subscribe
 from budgets.actions.reports import ReportError, work
 from budgets.actions.unsubscribing import token_of
+from budgets.calc.monthly import last_due
 from budgets.exports.report_files import render
 from budgets.models import Report, ReportSubscription
+from budgets.tasks import send_monthly_reports
+from consumption_cs import schedule
 from consumption_cs.lib.tenancy import Viewer, enter, leave
 from tests.factories import make_account, make_member, make_organization, signed_in, staff_of
 from tests.threads import in_threads
@@ -286,6 +290,21 @@ def test_two_ticks_at_once_make_one_report_each() -> None:
     made += [make_due(organization.pk, JULY_3)]
     assert sum(len(one) for one in made) == 4
     assert _committed(lambda: len(reports(account))) == 4
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("eager_celery")
+def test_the_beats_task_makes_what_is_due_and_mails_it() -> None:
+    account = _committed(lambda: make_account(make_organization(timezone="Europe/Vienna"), timezone="Europe/Vienna"))
+    member = _committed(lambda: make_member(account))
+    due = last_due(datetime.now(UTC), 3, ZoneInfo("Europe/Vienna"))
+    _committed(lambda: subscribed(member, account, now=due - timedelta(days=1)))
+    for _ in range(2):
+        send_monthly_reports()
+    (report,) = _committed(lambda: reports(account))
+    assert (report.state, report.as_of < due) == ("ready", True)
+    assert len(mail.outbox) == 1
+    assert schedule.BEAT["monthly reports"]["task"] == send_monthly_reports.name
 
 
 def _committed(make: Callable[[], Any]) -> Any:
