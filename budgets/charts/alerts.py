@@ -42,14 +42,14 @@ def _hours(viewer: Viewer, account: Account, alert: Alert, anomaly: Anomaly, now
     usual = anomaly.expected / anomaly.window_hours if anomaly.window_hours else None
     rules = [Rule("Usual, an hour", y=usual)] if usual is not None else []
     told = _label(hour_of(alert.raised_at, zone).start, zone)
-    marks = [Mark(told, dict(zip(labels, (spent for _, spent in hours), strict=True))[told], "Told", "ink")]
+    at_told = dict(zip(labels, (spent for _, spent in hours), strict=True)).get(told)
     return Figure(
         id="alert",
         headline=_hours_finding(anomaly, account),
         sub=f"{account.currency} per hour at the contract rate, {account.timezone}.",
         summary=f"Bar chart of spend by hour around the alert. {_hours_finding(anomaly, account)}",
         series=[Series("Spent", labels, [spent for _, spent in hours], flagged=during)],
-        marks=marks if told in labels else (),
+        marks=[Mark(told, at_told, "Told", "ink")] if at_told is not None else [],
         rules=rules,
         currency=account.currency,
         numbers=Numbers(

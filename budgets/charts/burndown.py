@@ -6,11 +6,13 @@ from decimal import Decimal
 
 import numpy as np
 
-from budgets.models import Commit
+from budgets.models import Commit, ForecastRun
 from budgets.reports import burndown_words as words
-from budgets.reports.burndown import Burndown
+from budgets.reports.burndown import Burndown, period_days
+from budgets.reports.forecasts import quantiles_of
 from consumption_cs.lib.display import money_text
 from consumption_cs.lib.figures import Figure, Mark, Numbers, Rule, Series, Tone
+from consumption_cs.lib.tenancy import Viewer
 
 _TONES: dict[str, Tone] = {
     Commit.Kind.PREPAID: "weak",
@@ -31,9 +33,12 @@ def burndown_chart(seen: Burndown, csv_url: str = "", more: tuple[str, str] | No
     if seen.ahead:
         ahead = seen.ahead
         low, high = ahead.low.round(2).tolist(), ahead.high.round(2).tolist()
+        if seen.run and seen.run.basis == ForecastRun.Basis.MODEL:  # few days give a line, not a range
+            series += [
+                Series("", ahead.days, low, "fan", "band"),
+                Series("8 in 10 outcomes", ahead.days, high, "fan", "band"),
+            ]
         series += [
-            Series("", ahead.days, low, "fan", "band"),
-            Series("8 in 10 outcomes", ahead.days, high, "fan", "band"),
             Series("Most likely", ahead.days, ahead.middle.round(2).tolist(), "line", "dash"),
         ]
         straight = _straight(seen)
@@ -59,13 +64,48 @@ def burndown_chart(seen: Burndown, csv_url: str = "", more: tuple[str, str] | No
     )
 
 
+def period_chart(viewer: Viewer, seen: Burndown, csv_url: str = "") -> Figure:
+    """Spend of the open billing period, added up, and what is forecast until it ends: for who pays as they go."""
+    run, currency = seen.run, seen.account.currency
+    known = period_days(viewer, seen)
+    so_far = known[-1][1] if known else Decimal(0)
+    series = [Series("Spent so far", [day for day, _ in known], [spent for _, spent in known], "area")]
+    rows = [[f"{day:%b %-d, %Y}", money_text(spent, currency), "", ""] for day, spent in known]
+    finding = "There is no use yet to forecast from"
+    if run and run.period_ends_on:
+        paths = quantiles_of(run)[:, : max((run.period_ends_on - run.as_of).days, 0)] + float(so_far)
+        ahead = [run.as_of + timedelta(days=number) for number in range(paths.shape[1])]
+        low, middle, high = (path.round(2).tolist() for path in paths)
+        if run.basis == ForecastRun.Basis.MODEL:
+            series += [Series("", ahead, low, "fan", "band"), Series("8 in 10 outcomes", ahead, high, "fan", "band")]
+        series.append(Series("Most likely", ahead, middle, "line", "dash"))
+        rows += [
+            [f"{day:%b %-d, %Y}", _money(middle[at], currency), _money(low[at], currency), _money(high[at], currency)]
+            for at, day in enumerate(ahead)
+        ]
+        if run.period_p50 is not None:
+            finding = f"This period most likely ends at {money_text(run.period_p50, currency, places=0)}"
+    return Figure(
+        id="burndown",
+        headline=finding,
+        sub=f"Spend of the open billing period in {currency}, added up day by day.",
+        summary=f"{finding}. A table below has the numbers.",
+        series=series,
+        rules=[Rule("Today" if seen.asof is None else f"Known on {seen.asof:%b} {seen.asof.day}", x=_now(seen))],
+        currency=currency,
+        numbers=Numbers(["Day", "Spent so far", "Low (P10)", "High (P90)"], rows[::-1]),
+        csv_url=csv_url,
+        size="tall",
+    )
+
+
 def _now(seen: Burndown) -> date:
     return seen.run.as_of if seen.run else seen.today
 
 
 def _straight(seen: Burndown) -> Series | None:
     run = seen.run
-    if run is None or seen.ahead is None or run.remaining is None or run.burn_rate is None:
+    if run is None or seen.ahead is None or run.remaining is None or run.burn_rate is None or seen.allowance:
         return None
     left = np.maximum(float(run.remaining) - float(run.burn_rate) * np.arange(1, len(seen.ahead.days) + 1), 0.0)
     return Series("Straight line", seen.ahead.days, left.round(2).tolist(), "line", "ref")
@@ -75,6 +115,8 @@ def _finding(seen: Burndown) -> str:
     run = seen.run
     if run is None or run.remaining is None:
         return "What was committed, and what is left of it"
+    if seen.allowance:
+        return f"What is left of each {seen.allowance.noun}'s allowance"
     if run.exhausted_on:
         return "Every commit is used up"
     if run.exhaust_p50:
@@ -131,8 +173,8 @@ def _money(amount: float, currency: str) -> str:
 
 def moved_chart(seen: Burndown) -> Figure | None:
     """The date as it was known on past days; None with fewer than two runs that have one."""
-    runs = [run for run in reversed(seen.moved) if run.exhaust_p50]
-    if len(runs) < 2:
+    runs = [run for run in reversed(seen.moved) if run.exhaust_p50 and not run.exhausted_on]
+    if len(runs) < 2 or seen.allowance or seen.is_used_up:
         return None
     known = [run.as_of for run in runs]
     start = min(run.exhaust_p10 or run.as_of for run in runs) - timedelta(days=7)

@@ -43,7 +43,7 @@ def calendar(lines: Sequence[RunOutLine], name: str, site_url: str, now: datetim
     told = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Consumption CS//Run-out dates//EN", "CALSCALE:GREGORIAN"]
     told += [f"X-WR-CALNAME:{_escaped(name)}", "REFRESH-INTERVAL;VALUE=DURATION:PT12H"]
     for line in lines:
-        if line.run is None or line.run.exhaust_p50 is None:
+        if line.run is None or line.run.exhaust_p50 is None or line.state in ("refills", "exhausted"):
             continue
         url = f"{site_url}/accounts/{line.account.pk}/burndown/"
         window = words.range_text(line.run, now.date())

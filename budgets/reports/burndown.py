@@ -2,24 +2,29 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import accumulate
 
 import numpy as np
 from django.db import connection
+from django.db.models import Sum
 
 from accounts.models import Account
 from budgets.calc.run_out import at_level, daily, fan, run_out
 from budgets.calc.usage_windows import Floats
-from budgets.models import ApprovalTerms, Commit, Contract, ForecastRun
+from budgets.models import ApprovalTerms, Commit, Contract, ForecastRun, LedgerEntry
+from budgets.reports.allowance import Allowance, allowance_of
 from budgets.reports.burndown_events import Event, events_of
 from budgets.reports.forecast_inputs import HORIZON_DAYS
 from budgets.reports.forecasts import Held, accuracy_line, days_with_runs, latest_run, layers_of_run, quantiles_of
-from consumption_cs.lib.periods import DAY, day_of, zone_of
+from consumption_cs.lib.periods import DAY, billing_month, day_of, day_start, zone_of
 from consumption_cs.lib.tenancy import Viewer
+from usage.models import AccountDay
 
 MOST_RUNS_COMPARED = 8
+MOST_EVENTS = 9  # numbered on the chart
 APPROVAL_DAYS = ApprovalTerms._meta.get_field("approval_days").default
 
 _LEFT = """
@@ -65,6 +70,19 @@ class Burndown:
     moved: Sequence[ForecastRun]
     held: Held
     approval_days: int
+    allowance: Allowance | None = None
+    earlier: Sequence[Event] = ()  # events that the chart has no room for
+    overage: Decimal | None = None  # booked above the commits since they were used up
+
+    @property
+    def is_pay_as_you_go(self) -> bool:
+        """Whether there is nothing that could run out."""
+        return self.run is not None and self.run.remaining is None
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether nothing is left, and nothing refills."""
+        return self.run is not None and self.run.exhausted_on is not None and self.allowance is None
 
     @property
     def term(self) -> tuple[date, date] | None:
@@ -92,7 +110,12 @@ class Burndown:
 
     @property
     def decide_by(self) -> date | None:
-        """When approval of a top-up must start: the early date less what the customer needs to approve."""
+        """When approval of a top-up must start: the early date less what the customer needs to approve.
+
+        None when it is too late for that, or when an allowance refills by itself.
+        """
+        if self.is_used_up or self.allowance:
+            return None
         early = self.run and self.run.exhaust_p10
         return early - timedelta(days=self.approval_days) if early else None
 
@@ -109,7 +132,10 @@ def burndown(viewer: Viewer, account: Account, now: datetime, asof: date | None 
         first = max(first, contract.starts_on)
     days = [first + DAY * number for number in range(max((today - first).days, 0))]
     terms = ApprovalTerms.objects.visible_to(viewer).filter(account=account).first()
-    return Burndown(
+    events = events_of(viewer, account, first, today, contract.ends_on if contract else None)
+    layers = _layers(viewer, account, commits, days)
+    left = {day: sum((layer.left[at] for layer in layers), Decimal(0)) for at, day in enumerate(days)}
+    seen = Burndown(
         account,
         contract,
         today,
@@ -117,20 +143,31 @@ def burndown(viewer: Viewer, account: Account, now: datetime, asof: date | None 
         run,
         latest,
         days,
-        _layers(viewer, account, commits, days),
+        layers,
         ahead_of(run) if run else None,
-        events_of(viewer, account, first, today, contract.ends_on if contract else None),
+        events[-MOST_EVENTS:],
         days_with_runs(viewer, account),
         _spread_out(viewer, account, first),
         accuracy_line(viewer, account),
         terms.approval_days if terms else APPROVAL_DAYS,
+        allowance_of(viewer, account, commits, run, left),
+        events[:-MOST_EVENTS],
     )
+    return replace(seen, overage=_overage(viewer, seen)) if seen.is_used_up else seen
+
+
+def _overage(viewer: Viewer, seen: Burndown) -> Decimal:
+    """Return what was booked above the commits since the day they were used up."""
+    rows = LedgerEntry.objects.visible_to(viewer).filter(account=seen.account, kind=LedgerEntry.Kind.OVERAGE)
+    if seen.used_up_on:
+        rows = rows.filter(day__gte=seen.used_up_on)
+    return Decimal(rows.aggregate(sum=Sum("amount"))["sum"] or 0)
 
 
 def ahead_of(run: ForecastRun) -> Ahead | None:
-    """Return the run's balances ahead, until its term ends; None without commits or use."""
+    """Return the run's balances ahead, until its term ends; None without commits or use, or when all is used up."""
     quantiles = quantiles_of(run)
-    if run.remaining is None or not quantiles.shape[1]:
+    if run.remaining is None or run.exhausted_on or not quantiles.shape[1]:
         return None
     length = (run.term_ends_on - run.as_of).days if run.term_ends_on else HORIZON_DAYS
     length = min(length, quantiles.shape[1])
@@ -174,3 +211,15 @@ def _spread_out(viewer: Viewer, account: Account, first: date) -> list[ForecastR
     rows = ForecastRun.objects.visible_to(viewer).filter(account=account, as_of__in=days)
     newest = {run.as_of: run for run in rows.order_by("as_of", "made_at")}
     return [newest[day] for day in sorted(newest, reverse=True)]
+
+
+def period_days(viewer: Viewer, seen: Burndown) -> list[tuple[date, Decimal]]:
+    """Return (local day, spend since the billing period began) for each closed day of the period of the forecast."""
+    if seen.run is None:
+        return []
+    zone = zone_of(seen.account.timezone)
+    start = day_of(billing_month(day_start(seen.run.as_of, zone), zone, seen.account.billing_day).start, zone)
+    rows = AccountDay.objects.visible_to(viewer).filter(account=seen.account, day__gte=start, day__lt=seen.run.as_of)
+    spent = dict(rows.values_list("day", "spend"))
+    days = [start + DAY * number for number in range((seen.run.as_of - start).days)]
+    return list(zip(days, accumulate(spent.get(day, Decimal(0)) for day in days), strict=True))

@@ -11,9 +11,8 @@ from django.db.models import F, Q
 from accounts.models import Account
 from budgets.models import Commit, CommitChange, PlannedActivity
 from consumption_cs.lib.tenancy import Viewer
-from usage.models import AccountDay, RateCardVersion
+from usage.models import AccountDay, Price, UsageDay
 
-MOST_EVENTS = 9
 MOST_SPIKES = 3
 SPIKE = 3  # times the median of the same weekday
 SPIKE_WEEKS = 8
@@ -32,13 +31,13 @@ class Event:
 
 
 def events_of(viewer: Viewer, account: Account, first: date, today: date, end: date | None) -> list[Event]:
-    """Return the latest events of local days from `first` until the term's `end`, oldest first."""
+    """Return the events of local days from `first` until the term's `end`, oldest first."""
     found = _of_commits(viewer, account, first, today) + _new_prices(viewer, account, first, today)
     for plan in PlannedActivity.objects.visible_to(viewer).filter(account=account, cancelled_at=None):
         found.append(Event(plan.starts_on, plan.name, plan.get_kind_display(), plan.starts_on >= today))
     found += _spikes(viewer, account, first, today)
     in_term = [event for event in found if first <= event.day and (end is None or event.day < end)]
-    return sorted(in_term, key=lambda event: (event.day, event.name))[-MOST_EVENTS:]
+    return sorted(in_term, key=lambda event: (event.day, event.name))
 
 
 def _of_commits(viewer: Viewer, account: Account, first: date, today: date) -> list[Event]:
@@ -53,17 +52,19 @@ def _of_commits(viewer: Viewer, account: Account, first: date, today: date) -> l
 
 
 def _new_prices(viewer: Viewer, account: Account, first: date, today: date) -> list[Event]:
-    """Published changes of the cards that price the account: its own, and the list in its currency."""
+    """Published prices that bear on the account: its own, and those of the list for meters it has no own price for."""
     # The list belongs to no account, so a customer's viewer reads it by name: its days and no more.
-    rows = RateCardVersion.objects.filter(
-        Q(card__account=account) | Q(card__account=None),
-        organization_id=viewer.organization_id,
-        card__currency=account.currency,
-        status=RateCardVersion.Status.PUBLISHED,
-        effective_on__gt=first,
+    rows = Price.objects.filter(organization_id=viewer.organization_id, currency=account.currency, in_force=True)
+    own = set(rows.filter(account=account).values_list("meter_id", flat=True))
+    used = set(
+        UsageDay.objects.visible_to(viewer).filter(account=account, day__gte=first).values_list("meter_id", flat=True)
     )
-    days = sorted(set(rows.values_list("effective_on", flat=True)))
-    return [Event(day, "new prices", "", day >= today) for day in days]
+    listed = Q(account=None, meter_id__in=used - own)
+    changed = rows.filter(Q(account=account) | listed, effective_on__gt=first)
+    return [
+        Event(day, "new prices", "", day >= today)
+        for day in sorted(set(changed.values_list("effective_on", flat=True)))
+    ]
 
 
 def _spikes(viewer: Viewer, account: Account, first: date, today: date) -> list[Event]:

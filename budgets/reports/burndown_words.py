@@ -4,26 +4,13 @@ from datetime import date
 from decimal import Decimal
 
 from budgets.models import ForecastRun
+from budgets.reports import allowance_words
+from budgets.reports.allowance_words import chance_text, short_day
 from budgets.reports.burndown import Burndown
 from consumption_cs.lib.display import counted, money_text
 from usage.reports.overview_words import Fact, Words, whole
 
 EVEN = 0.5
-
-
-def short_day(day: date, today: date) -> str:
-    """ "Mar 14", with the year when it is not this one."""
-    year = "" if day.year == today.year else f", {day.year}"
-    return f"{day:%b} {day.day}{year}"
-
-
-def chance_text(share: float) -> str:
-    """ "97 in 100"; never certain, since a forecast is not."""
-    if share > 0.985:
-        return "over 98 in 100"
-    if share < 0.015:
-        return "under 2 in 100"
-    return f"{share * 100:.0f} in 100"
 
 
 def range_text(run: ForecastRun, today: date) -> str:
@@ -42,6 +29,13 @@ def status(seen: Burndown) -> tuple[str, str]:
         return f"Forecast of {short_day(run.as_of, seen.today)}", "warn"
     if run.remaining is None:
         return "Pay as you go", "info"
+    if seen.allowance:
+        return ("Over the allowance", "warn") if (seen.allowance.p_over or 0) >= EVEN else ("Within it", "good")
+    return _commit_status(run)
+
+
+def _commit_status(run: ForecastRun) -> tuple[str, str]:
+    """The same for commits that do not refill."""
     if run.exhausted_on:
         return "Used up", "bad"
     if run.p_exhausted is not None and run.p_exhausted >= EVEN:
@@ -60,6 +54,8 @@ def headline(seen: Burndown) -> list[Words]:
         return [Words("There is no use yet to forecast from.")]
     if run.remaining is None:
         return [Words("No commit: you pay as you go.")]
+    if seen.allowance:
+        return allowance_words.headline(seen.allowance, run)
     if run.exhausted_on:
         on = f" on {short_day(seen.used_up_on, today)}" if seen.used_up_on else ""
         return [Words("Your commits were "), Words(f"used up{on}", strong=True), Words(": use is overage now.")]
@@ -94,8 +90,10 @@ def lead(seen: Burndown) -> str:
         parts.append("A plain average of the few days known: a forecast needs 14 days.")
     if run.remaining is None:
         parts.append(_period_text(run) if run.period_p50 is not None else "")
+    elif seen.allowance:
+        parts.append(allowance_words.lead(seen.allowance, run, seen.today))
     elif run.exhausted_on:
-        parts += [_overage_rate(run), _money_ahead(run), _decision(seen)]
+        parts += [_overage_rate(run), _used_up(run)]
     else:
         parts += [_range(seen, run), _held_back(run), _money_ahead(run), _decision(seen)]
     return " ".join(part for part in parts if part)
@@ -118,11 +116,23 @@ def _held_back(run: ForecastRun) -> str:
     )
 
 
+def _factor(run: ForecastRun) -> Decimal:
+    return Decimal(str(run.details.get("overage_factor", 1)))
+
+
 def _overage_rate(run: ForecastRun) -> str:
-    factor = Decimal(str(run.details.get("overage_factor", 1)))
+    factor = _factor(run)
     if factor == 1:
         return "Use costs the contract rate until there is a new commit."
     return f"Use costs {factor.normalize():f} times the contract rate until there is a new commit."
+
+
+def _used_up(run: ForecastRun) -> str:
+    if not run.overage_mean:
+        return "A top-up or a new commit ends that."
+    owed = (run.overage_mean, run.overage_p10 or Decimal(0), run.overage_p90 or Decimal(0))
+    amount, low, high = (whole(one * _factor(run), run.currency) for one in owed)
+    return f"Until the term ends that would be about {amount} ({low} to {high}). A top-up or a new commit ends it."
 
 
 def _money_ahead(run: ForecastRun) -> str:
@@ -151,6 +161,8 @@ def facts(seen: Burndown) -> list[Fact]:
     run, today = seen.run, seen.today
     if run is None:
         return []
+    if seen.allowance:
+        return allowance_words.facts(seen.allowance, run)
     found = []
     if run.remaining is not None:
         given = sum((layer.commit.value for layer in seen.layers), Decimal(0))
@@ -158,13 +170,27 @@ def facts(seen: Burndown) -> list[Fact]:
         found.append(Fact("Left at the start of the day", whole(run.remaining, run.currency), note))
     pace = f"{whole(run.burn_rate, run.currency)} a day" if run.burn_rate is not None else "needs a closed day"
     found.append(Fact("Pace, weekday-adjusted", pace, "half-life of 14 days", none=run.burn_rate is None))
-    if run.p_exhausted is not None and run.term_ends_on:
+    if seen.is_used_up:
+        found += _used_up_facts(seen, run)
+    elif run.p_exhausted is not None and run.term_ends_on:
         found.append(Fact(f"Chance before {short_day(run.term_ends_on, today)}", chance_text(run.p_exhausted)))
-    if run.remaining is not None:
+    if run.remaining is not None and not seen.is_used_up:
         found.append(_approval(seen))
     if run.period_p50 is not None and len(found) < 4:
         low, high = (whole(amount, run.currency) for amount in (run.period_p10, run.period_p90))
         found.append(Fact("Open period at its end", whole(run.period_p50, run.currency), f"{low} to {high}"))
+    return found
+
+
+def _used_up_facts(seen: Burndown, run: ForecastRun) -> list[Fact]:
+    """What use above the commits has cost, and what it would until the term ends."""
+    found = []
+    if seen.overage is not None:
+        since = f"since {short_day(seen.used_up_on, seen.today)}" if seen.used_up_on else ""
+        found.append(Fact("Overage so far", whole(seen.overage, run.currency), since, "bad" if seen.overage else ""))
+    if run.overage_mean is not None and run.term_ends_on:
+        note = f"most likely, until {short_day(run.term_ends_on, seen.today)}"
+        found.append(Fact("Overage ahead", whole(run.overage_mean * _factor(run), run.currency), note))
     return found
 
 
@@ -179,7 +205,7 @@ def _approval(seen: Burndown) -> Fact:
 def straight_text(seen: Burndown) -> str:
     """What the straight line that everybody knows would say, beside the forecast."""
     run = seen.run
-    if run is None or run.remaining is None or run.burn_rate is None:
+    if run is None or run.remaining is None or run.burn_rate is None or run.exhausted_on or seen.allowance:
         return ""
     pace = money_text(run.burn_rate, run.currency, places=0)
     if run.straight_on is None:
@@ -189,7 +215,7 @@ def straight_text(seen: Burndown) -> str:
 
 def moved_text(seen: Burndown) -> str:
     """The finding of the chart of past forecasts."""
-    known = [run for run in seen.moved if run.exhaust_p50]
+    known = [run for run in seen.moved if run.exhaust_p50 and not run.exhausted_on]
     if len(seen.moved) < 2:
         return "What was known before: this is the first forecast"
     if len(known) < 2:

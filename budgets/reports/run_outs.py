@@ -1,10 +1,12 @@
 """When each account runs out, against the time its customer needs to approve a top-up."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from accounts.models import Account
-from budgets.models import ApprovalTerms, ForecastRun
+from budgets.models import ApprovalTerms, Commit, ForecastRun
+from budgets.reports.allowance import lives_on_allowance
 from budgets.reports.burndown import APPROVAL_DAYS
 from budgets.reports.forecasts import latest_runs
 from consumption_cs.lib.tenancy import Viewer
@@ -15,6 +17,7 @@ STATES = {
     "soon": "Approval within 30 days",
     "later": "Runs out later",
     "lasts": "Lasts the term",
+    "refills": "Allowance that refills",
     "unknown": "Not enough is known",
     "none": "No commit",
 }
@@ -46,8 +49,10 @@ def run_outs(viewer: Viewer, today: date, words: str = "", state: str = "") -> l
     runs = latest_runs(viewer)
     terms = dict(ApprovalTerms.objects.visible_to(viewer).values_list("account_id", "approval_days"))
     wanted = words.lower().split()
+    commits = Commit.objects.visible_to(viewer).filter(recurs_months__isnull=False, cancelled_on=None)
+    refilling = {str(pk) for pk in commits.values_list("pk", flat=True)}
     lines = [
-        _line(account, runs.get(account.pk), terms.get(account.pk, APPROVAL_DAYS), today)
+        _line(account, runs.get(account.pk), terms.get(account.pk, APPROVAL_DAYS), today, refilling)
         for account in Account.objects.visible_to(viewer).order_by("name")
         if all(word in f"{account.name} {account.key}".lower() for word in wanted)
     ]
@@ -56,7 +61,11 @@ def run_outs(viewer: Viewer, today: date, words: str = "", state: str = "") -> l
     return sorted(shown, key=lambda line: (order.index(line.state), line.decide_by or date.max, line.account.name))
 
 
-def _line(account: Account, run: ForecastRun | None, approval_days: int, today: date) -> RunOutLine:
+def _line(
+    account: Account, run: ForecastRun | None, approval_days: int, today: date, refilling: Collection[str]
+) -> RunOutLine:
+    if run is not None and run.remaining is not None and lives_on_allowance(run, refilling):
+        return RunOutLine(account, run, approval_days, None, "refills")
     early = run.exhaust_p10 if run else None
     decide_by = early - timedelta(days=approval_days) if early else None
     return RunOutLine(account, run, approval_days, decide_by, _state(run, decide_by, today))

@@ -35,6 +35,7 @@ class Played:
     decide_by: date | None = None
     is_best: bool = False
     problem: str = ""
+    is_used_up: bool = False  # nothing is left already, and this does not change it
 
 
 def scenarios_of(viewer: Viewer, account: Account) -> "QuerySet[Scenario]":
@@ -93,8 +94,9 @@ def _played(
     except ScenarioError as error:
         return Played(name, what, scenario, None, problem=str(error))
     early, middle, late = (_date(run, day) for day in (outcome.early, outcome.middle, outcome.late))
-    decide_by = early - timedelta(days=approval) if early else None
-    return Played(name, what, scenario, outcome, early, middle, late, decide_by)
+    used_up = run.exhausted_on is not None and middle == run.as_of
+    decide_by = early - timedelta(days=approval) if early and not used_up else None
+    return Played(name, what, scenario, outcome, early, middle, late, decide_by, is_used_up=used_up)
 
 
 def _date(run: ForecastRun, day: int | None) -> date | None:

@@ -3,8 +3,8 @@
 from datetime import date
 from decimal import Decimal
 
-from django.db.models.fields.json import KeyTextTransform
 from django.db.models import JSONField, Sum
+from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
 
 from budgets.models import Budget

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.http import account_of, viewer_of
 from accounts.permissions import can, requires
-from budgets.charts.burndown import burndown_chart, moved_chart
+from budgets.charts.burndown import burndown_chart, moved_chart, period_chart
 from budgets.exports.burndown import burndown_csv
 from budgets.reports import burndown_words as words
 from budgets.reports.burndown import Burndown, burndown
@@ -30,7 +30,10 @@ def account_burndown(request: HttpRequest, account_id: object) -> HttpResponse:
     viewer, account = viewer_of(request), account_of(request)
     asof = f"?asof={seen.asof.isoformat()}" if seen.asof else ""
     text, tone = words.status(seen)
-    more = ("Plan a top-up", reverse("budgets:planner", args=[account.pk]))
+    planner_url = "" if seen.is_pay_as_you_go or seen.allowance else reverse("budgets:planner", args=[account.pk])
+    csv_url = reverse("budgets:burndown_csv", args=[account.pk]) + asof
+    more = ("Plan a top-up", planner_url) if planner_url else None
+    played = compared(seen.run, list(scenarios_of(viewer, account)), seen.approval_days) if planner_url else []
     context = {
         "seen": seen,
         "account": account,
@@ -40,14 +43,14 @@ def account_burndown(request: HttpRequest, account_id: object) -> HttpResponse:
         "lead": words.lead(seen),
         "facts": words.facts(seen),
         "track": _track(seen),
-        "chart": burndown_chart(seen, reverse("budgets:burndown_csv", args=[account.pk]) + asof, more),
+        "chart": period_chart(viewer, seen, csv_url) if seen.is_pay_as_you_go else burndown_chart(seen, csv_url, more),
         "moved": moved_chart(seen),
         "moved_text": words.moved_text(seen),
         "stop": _stop(seen),
         "commits": _commits(seen),
         "ledger": entries(viewer, account, LedgerFilters()).lines[:LEDGER_LINES] if can(viewer, "money.view") else [],
-        "played": compared(seen.run, list(scenarios_of(viewer, account)), seen.approval_days),
-        "planner_url": reverse("budgets:planner", args=[account.pk]),
+        "played": played,
+        "planner_url": planner_url,
         "may_plan": can(viewer, "scenario.edit"),
         "may_report": can(viewer, "report.create"),
         "reports_url": reverse("budgets:account_reports", args=[account.pk]),
@@ -77,7 +80,7 @@ def _asof(request: HttpRequest) -> date | None:
 
 def _track(seen: Burndown) -> dict[str, object] | None:
     """The term as a bar of days: passed, most likely empty, its range, the end. None without a term."""
-    if seen.term is None or seen.run is None or seen.run.remaining is None:
+    if seen.term is None or seen.run is None or seen.run.remaining is None or seen.allowance:
         return None
     start, end = seen.term
     run, today = seen.run, seen.today
@@ -90,6 +93,9 @@ def _track(seen: Burndown) -> dict[str, object] | None:
         "total_text": words.short_day(end, today),
         "total_note": "term ends",
     }
+    if seen.is_used_up:
+        on = f", used up on {words.short_day(seen.used_up_on, today)}" if seen.used_up_on else ", used up"
+        return track | {"used_note": f"{track['used_note']}{on}"}
     for name, day in (("projected", run.exhaust_p50), ("low", run.exhaust_p10), ("high", run.exhaust_p90 or end)):
         if day and run.exhaust_p50:
             track[name] = (day - start).days
@@ -105,12 +111,15 @@ def _stop(seen: Burndown) -> int:
 
 
 def _commits(seen: Burndown) -> list[dict[str, object]]:
-    """The run's commits in drawing order, with their dates as dates."""
+    """The run's commits in drawing order, with their dates as dates; of an allowance only what is there now."""
     rows = seen.run.commits if seen.run else []
+    if seen.allowance and seen.run:
+        rows = [row for row in rows if (row.get("starts_on") or "") <= seen.run.as_of.isoformat()]
     return [
         {"name": row["name"], "left": Decimal(repr(row["left"])), "expires": _date(row["expires_on"])}
         | {"empty": _date(row["empty_p50"])}
         for row in rows
+        if row["left"] > 0 or seen.is_used_up
     ]
 
 

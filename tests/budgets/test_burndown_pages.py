@@ -14,7 +14,16 @@ from budgets.reports.burndown_events import spike
 from budgets.reports.burndown_words import short_day
 from consumption_cs.lib.tenancy import enter
 from tests.budgets.ledger_factories import make_commit, make_contract
-from tests.factories import make_account, make_member, make_meter, make_organization, make_price, signed_in, staff_of
+from tests.factories import (
+    make_account,
+    make_member,
+    make_meter,
+    make_organization,
+    make_price,
+    make_usage_day,
+    signed_in,
+    staff_of,
+)
 from usage.models import AccountDay
 
 pytestmark = pytest.mark.django_db
@@ -130,6 +139,54 @@ class TestBurndown:
         assert "Use costs 1.5 times the contract rate" in page
         assert "8 in 10 outcomes fall in" not in page
 
+    def test_used_up_draws_no_line_ahead_and_asks_for_no_approval_date(self, organization: Organization) -> None:
+        account = make_account(organization, "Gone")
+        make_contract(account, starts_on=TODAY - timedelta(days=30), ends_on=TODAY + timedelta(days=200))
+        make_commit(account, "0", effective_on=TODAY - timedelta(days=20), expires_on=TODAY + timedelta(days=200))
+        spend(account, 100)
+        forecast(account)
+        page = page_of(signed_in(make_member(organization, Role.CSM)), account)
+        assert "Overage so far" in page
+        assert "Overage ahead" in page
+        for absent in ("Straight line", "Start approval by", "most likely empty", "Not used up before"):
+            assert absent not in page
+
+    def test_an_allowance_is_told_by_its_month_and_never_runs_out(self, organization: Organization) -> None:
+        account = make_account(organization, "Monthly")
+        make_contract(account, starts_on=TODAY - timedelta(days=70), ends_on=TODAY + timedelta(days=200))
+        begun = TODAY - timedelta(days=65)
+        make_commit(account, "500", effective_on=begun, expires_on=TODAY + timedelta(days=200), recurs_months=1)
+        spend(account, 100)
+        forecast(account)
+        page = page_of(signed_in(make_member(organization, Role.CSM)), account)
+        assert "stays within" in page
+        assert "Chance of going over" in page
+        assert "is given anew every month" in page
+        for absent in ("runs out on", "Start approval by", "Plan a top-up", "Straight line"):
+            assert absent not in page
+        runs = signed_in(make_member(organization, Role.LEADER)).get("/run-outs/").content.decode()
+        assert "Allowance that refills" in runs
+        assert "Approval is overdue" not in runs.partition("<tbody>")[2]
+
+    def test_pay_as_you_go_shows_the_open_period_and_no_planner(self, organization: Organization) -> None:
+        account = make_account(organization, "Open")
+        spend(account, 100)
+        forecast(account)
+        page = page_of(signed_in(make_member(organization, Role.CSM)), account)
+        assert "This period most likely ends at" in page
+        assert "Plan a top-up" not in page
+        assert "If nothing changes" not in page
+
+    def test_more_events_than_the_chart_can_number_are_listed_below(
+        self, account: Account, both: tuple[Client, Client]
+    ) -> None:
+        for number in range(12):
+            make_commit(account, "1", effective_on=TODAY, name=f"Extra {number:02}")
+        forecast(account)
+        page = page_of(both[0], account)
+        assert "and 3 earlier" in page
+        assert "Extra 00 begins" in page
+
     def test_a_forecast_that_is_not_of_today_says_so(self, account: Account, both: tuple[Client, Client]) -> None:
         then = TODAY - timedelta(days=3)
         forecast(account, NOW - timedelta(days=3))
@@ -143,13 +200,16 @@ class TestBurndown:
         self, account: Account, both: tuple[Client, Client]
     ) -> None:
         day = TODAY - timedelta(days=1)
-        make_price(make_meter(account.organization), "0.5", effective_on=TODAY + timedelta(days=9))
+        meter, unused = make_meter(account.organization), make_meter(account.organization, "unused")
+        make_price(meter, "0.5", effective_on=TODAY + timedelta(days=9))
+        make_price(unused, "0.5", effective_on=TODAY + timedelta(days=12))
         enter(staff_of(account))
+        make_usage_day(account, meter, day)
         AccountDay.objects.filter(account=account, day=day).update(spend=Decimal(31))
         forecast(account)
         page = page_of(both[1], account)
         assert "3 times the usual day" in page
-        assert "new prices (ahead)" in page
+        assert page.count("new prices (ahead)") == 1
 
     def test_the_table_has_booked_days_and_the_forecast(self, account: Account, both: tuple[Client, Client]) -> None:
         forecast(account)
