@@ -34,11 +34,10 @@ def period_of(one: Inputs, spent: Decimal, lines: Sequence[LineForecast]) -> dic
         return dict.fromkeys(("period_p10", "period_p50", "period_p90", "period_straight"))
     low, middle, high = period_end(spent, lines)
     day, days = (one.today - one.period.start).days, (one.period.end - one.period.start).days
-    straight = None
-    if day > 0:
-        straight = month_end(float(spent), day, days, None)
-    if one.known_days < ENOUGH_DAYS and straight is not None:
-        low = middle = high = Decimal(straight)
+    straight = month_end(float(spent), day, days, None) if day > 0 else None
+    known = min(day, one.known_days)  # who began within the period did not idle before
+    if one.known_days < ENOUGH_DAYS and known > 0:
+        low = middle = high = Decimal(month_end(float(spent), known, known + days - day, None))
     values = {"period_p10": low, "period_p50": middle, "period_p90": high}
     told: dict[str, Decimal | None] = {name: _money(float(value), one) for name, value in values.items()}
     told["period_straight"] = None if straight is None else _money(straight, one)

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import numpy as np
 
+from budgets.calc.usage_windows import Floats
 from budgets.models import Commit, ForecastRun
 from budgets.reports import burndown_words as words
 from budgets.reports.burndown import Burndown, period_days
@@ -75,7 +76,8 @@ def period_chart(viewer: Viewer, seen: Burndown, csv_url: str = "") -> Figure:
     if run and run.period_ends_on:
         paths = quantiles_of(run)[:, : max((run.period_ends_on - run.as_of).days, 0)] + float(so_far)
         ahead = [run.as_of + timedelta(days=number) for number in range(paths.shape[1])]
-        low, middle, high = (path.round(2).tolist() for path in paths)
+        ends = (run.period_p10, run.period_p50, run.period_p90)
+        low, middle, high = (_through(path, so_far, end) for path, end in zip(paths, ends, strict=True))
         if run.basis == ForecastRun.Basis.MODEL:
             series += [Series("", ahead, low, "fan", "band"), Series("8 in 10 outcomes", ahead, high, "fan", "band")]
         series.append(Series("Most likely", ahead, middle, "line", "dash"))
@@ -97,6 +99,14 @@ def period_chart(viewer: Viewer, seen: Burndown, csv_url: str = "") -> Figure:
         csv_url=csv_url,
         size="tall",
     )
+
+
+def _through(path: Floats, start: Decimal, end: Decimal | None) -> list[float]:
+    """Return a path of spend led to where prices through the tiers end it, so that chart and words agree."""
+    if end is None or not path.size or path[-1] <= float(start):
+        return list(path.round(2).tolist())
+    factor = (float(end) - float(start)) / (path[-1] - float(start))
+    return list((float(start) + (path - float(start)) * factor).round(2).tolist())
 
 
 def _now(seen: Burndown) -> date:

@@ -94,8 +94,7 @@ def _track(seen: Burndown) -> dict[str, object] | None:
         "total_note": "term ends",
     }
     if seen.is_used_up:
-        on = f", used up on {words.short_day(seen.used_up_on, today)}" if seen.used_up_on else ", used up"
-        return track | {"used_note": f"{track['used_note']}{on}"}
+        return track
     for name, day in (("projected", run.exhaust_p50), ("low", run.exhaust_p10), ("high", run.exhaust_p90 or end)):
         if day and run.exhaust_p50:
             track[name] = (day - start).days

@@ -9,7 +9,7 @@ from django.test import Client
 
 from accounts.models import Account, Organization, Role
 from budgets.actions.forecast import make_runs
-from budgets.models import ApprovalTerms, CommitBalance, LedgerEntry, Scenario
+from budgets.models import ApprovalTerms, CommitBalance, ForecastRun, LedgerEntry, Scenario
 from budgets.reports.burndown_events import spike
 from budgets.reports.burndown_words import short_day
 from consumption_cs.lib.tenancy import enter
@@ -176,6 +176,14 @@ class TestBurndown:
         assert "This period most likely ends at" in page
         assert "Plan a top-up" not in page
         assert "If nothing changes" not in page
+
+    def test_who_began_within_the_period_is_not_taken_for_idle_before(self, organization: Organization) -> None:
+        account = make_account(organization, "New", billing_day=(TODAY - timedelta(days=20)).day)
+        spend(account, 5)
+        forecast(account)
+        run = ForecastRun.objects.get(account=account)
+        days_left = (run.period_ends_on - TODAY).days
+        assert run.period_p50 == 50 + 10 * days_left
 
     def test_more_events_than_the_chart_can_number_are_listed_below(
         self, account: Account, both: tuple[Client, Client]
