@@ -20,6 +20,7 @@ from budgets.models import Alert, AlertEvent, BudgetRule
 from budgets.reports.budget_alert_words import headline_of, numbers_of, source_headline
 from budgets.reports.budget_figures import NewSource, figures_of, new_sources
 from budgets.reports.budget_use import BudgetUse, budget_uses
+from budgets.reports.decided_budgets import kept_budgets
 from consumption_cs.lib.display import money_text
 from consumption_cs.lib.tenancy import Viewer, act_as
 
@@ -70,7 +71,7 @@ def evaluate(
     held = _hold(organization_id, accounts)
     if not held:
         return []
-    uses = budget_uses(organization_id, now, held)
+    uses = budget_uses(organization_id, now, decided=kept_budgets(organization_id, held))
     known = _known(organization_id, now, uses)
     figures = figures_of(organization_id, now, uses, parts_forecast=after_forecast)
     sources = new_sources(organization_id, uses)

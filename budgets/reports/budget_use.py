@@ -1,7 +1,7 @@
 """What of each budget is used, for many accounts in a few queries: what rules, limits and pages look at."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -12,12 +12,13 @@ from django.db import connection
 
 from accounts.models import Account
 from budgets.calc.budget_periods import BudgetPeriod, budget_period
+from budgets.calc.budget_rules import PACE_MARGIN, PACES
 from budgets.models import Budget, BudgetRule, BudgetVersion, Contract, Limit
+from budgets.reports.decided_budgets import Decided, decided_budgets
 from consumption_cs.lib.periods import HOUR, day_of, zone_of
 
 ZERO = Decimal(0)
 WINDOWS = (1, 6, 72)  # hours, of the two pairs of paces: 1 and 6, 6 and 72
-_PACES = frozenset({BudgetRule.Kind.VELOCITY_FAST, BudgetRule.Kind.VELOCITY_SLOW})
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,59 +132,49 @@ def budget_uses(
     *,
     budget_ids: Iterable[UUID] | None = None,
     with_windows: bool = False,
-    moments: dict[UUID, datetime] | None = None,
+    moments: Mapping[UUID, datetime] | None = None,
+    decided: Sequence[Decided] | None = None,
 ) -> list[BudgetUse]:
     """Return what of each budget in force is used in its period at `now`, in order of the budgets' ids.
 
-    Budgets that have no period at `now` (before a custom one, or without a contract in force) are left out. Four
-    queries whatever the number of budgets, or seven if some have a scope of their own, follow the contract's term or
-    look at paces. `with_windows`: paces of all. `moments`: for these budgets alone, the period around another moment.
+    Budgets that have no period at `now` (before a custom one, or without a contract in force) are left out. A few
+    queries whatever the number of budgets. `with_windows`: paces of all. `moments`: for these budgets, the period
+    around another moment. `decided`: the budgets to look at, read already.
     """
-    budgets = _budgets(organization_id, account_ids, budget_ids)
-    if moments is not None:
-        budgets = [budget for budget in budgets if budget.pk in moments]
-    if not budgets:
+    if decided is None:
+        decided = decided_budgets(organization_id, account_ids, budget_ids)
+    if not decided:
         return []
-    at = {budget.pk: (moments or {}).get(budget.pk, now) for budget in budgets}
-    terms = _terms(organization_id, budgets, at)
+    at = {one.budget.pk: (moments or {}).get(one.budget.pk, now) for one in decided}
+    budgets = [one.budget for one in decided]
+    terms = _terms(organization_id, budgets)
     periods = {
         budget.pk: found
         for budget in budgets
         if (found := _period(budget, at[budget.pk], terms.get(budget.account_id, ()))) is not None
     }
-    budgets = [budget for budget in budgets if budget.pk in periods]
-    versions, rules = _versions(organization_id, budgets)
-    budgets = [budget for budget in budgets if budget.pk in versions]
-    limits = _limits(organization_id, budgets)
-    sums = _sums(organization_id, budgets, periods, at)
-    paced = [budget for budget in budgets if with_windows or any(r.kind in _PACES for r in rules[budget.pk])]
-    windows = _windows(organization_id, paced, now)
-    return [_use(one, at[one.pk], periods, versions, rules, limits, sums, windows) for one in budgets]
+    decided = [one for one in decided if one.budget.pk in periods]
+    sums = _sums(organization_id, [one.budget for one in decided], periods, at)
+    windows = _windows(organization_id, decided, periods, now, everything=with_windows)
+    return [
+        _use(one, at[one.budget.pk], periods[one.budget.pk], sums[one.budget.pk], windows.get(one.budget.pk, {}))
+        for one in decided
+    ]
 
 
-def _use(
-    budget: Budget,
-    now: datetime,
-    periods: dict[UUID, BudgetPeriod],
-    versions: dict[UUID, BudgetVersion],
-    rules: dict[UUID, list[BudgetRule]],
-    limits: dict[UUID, Limit],
-    sums: dict[UUID, "_Sums"],
-    windows: dict[UUID, dict[int, Decimal]],
-) -> BudgetUse:
-    period, spent = periods[budget.pk], sums[budget.pk]
+def _use(one: Decided, now: datetime, period: BudgetPeriod, spent: "_Sums", windows: dict[int, Decimal]) -> BudgetUse:
     return BudgetUse(
-        budget=budget,
-        account=budget.account,
-        version=versions[budget.pk],
-        rules=tuple(rules[budget.pk]),
-        limit=limits.get(budget.pk),
+        budget=one.budget,
+        account=one.budget.account,
+        version=one.version,
+        rules=one.rules,
+        limit=one.limit,
         start=period.start,
         end=period.end,
         first_day=period.first,
         after_day=period.after,
-        today=day_of(now, zone_of(budget.account.timezone)),
-        windows=windows.get(budget.pk, {}),
+        today=day_of(now, zone_of(one.budget.account.timezone)),
+        windows=windows,
         used=spent.used,
         before_today=spent.before_today,
         outcomes=spent.outcomes,
@@ -204,20 +195,7 @@ class _Sums(NamedTuple):
     data_through: datetime | None
 
 
-def _budgets(
-    organization_id: UUID, account_ids: Iterable[UUID | str] | None, budget_ids: Iterable[UUID] | None
-) -> list[Budget]:
-    rows = Budget.objects.filter(organization_id=organization_id, archived_at=None)
-    if account_ids is not None:
-        rows = rows.filter(account_id__in=list(account_ids))
-    if budget_ids is not None:
-        rows = rows.filter(pk__in=list(budget_ids))
-    return list(rows.select_related("account", "workflow", "meter").order_by("pk"))
-
-
-def _terms(
-    organization_id: UUID, budgets: Sequence[Budget], at: dict[UUID, datetime]
-) -> dict[UUID, list[tuple[date, date | None]]]:
+def _terms(organization_id: UUID, budgets: Sequence[Budget]) -> dict[UUID, list[tuple[date, date | None]]]:
     accounts = {budget.account_id for budget in budgets if budget.period == Budget.Period.TERM}
     found: dict[UUID, list[tuple[date, date | None]]] = defaultdict(list)
     if accounts:
@@ -233,25 +211,6 @@ def _period(budget: Budget, now: datetime, terms: Sequence[tuple[date, date | No
     term = next((one for one in terms if one[0] <= today and (one[1] is None or today < one[1])), None)
     custom = (budget.starts_on, budget.ends_on) if budget.starts_on and budget.ends_on else None
     return budget_period(budget.period, now, zone, custom=custom, term=term)
-
-
-def _versions(
-    organization_id: UUID, budgets: Sequence[Budget]
-) -> tuple[dict[UUID, BudgetVersion], dict[UUID, list[BudgetRule]]]:
-    """The highest version of each budget, and its rules."""
-    rows = BudgetVersion.objects.filter(organization_id=organization_id, budget__in=budgets)
-    versions = {row.budget_id: row for row in rows.order_by("budget_id", "-number").distinct("budget_id")}
-    of = {version.pk: budget for budget, version in versions.items()}
-    rules: dict[UUID, list[BudgetRule]] = defaultdict(list)
-    found = BudgetRule.objects.filter(organization_id=organization_id, version_id__in=list(of))
-    for rule in found.order_by("kind", "value"):
-        rules[of[rule.version_id]].append(rule)
-    return versions, rules
-
-
-def _limits(organization_id: UUID, budgets: Sequence[Budget]) -> dict[UUID, Limit]:
-    rows = Limit.objects.filter(organization_id=organization_id, budget__in=budgets)
-    return {row.budget_id: row for row in rows.order_by("budget_id", "-number").distinct("budget_id")}
 
 
 def _sums(
@@ -285,11 +244,37 @@ def columns_of(budgets: Sequence[Budget]) -> dict[str, list[Any]]:
     }
 
 
-def _windows(organization_id: UUID, budgets: Sequence[Budget], now: datetime) -> dict[UUID, dict[int, Decimal]]:
-    if not budgets:
+def _windows(
+    organization_id: UUID,
+    decided: Sequence[Decided],
+    periods: dict[UUID, BudgetPeriod],
+    now: datetime,
+    *,
+    everything: bool,
+) -> dict[UUID, dict[int, Decimal]]:
+    """Spend of the last hours. Three days are read only where the last six hours say that they may matter."""
+    paced = [one for one in decided if everything or any(rule.kind in PACES for rule in one.rules)]
+    if not paced:
         return {}
-    since = now - (WINDOWS[-1] + 1) * HOUR
-    named = columns_of(budgets) | {"organization": organization_id, "since": since, "now": now}
+    found = _hours(organization_id, [one.budget for one in paced], WINDOWS[1], now)
+    long = [one.budget for one in paced if everything or _may_be_slow(one, periods, found[one.budget.pk])]
+    return found | (_hours(organization_id, long, WINDOWS[-1], now) if long else {})
+
+
+def _may_be_slow(one: Decided, periods: dict[UUID, BudgetPeriod], windows: dict[int, Decimal]) -> bool:
+    """Say whether the pace of six hours reaches a rule about it and three days, or nearly."""
+    values = [rule.value for rule in one.rules if rule.kind == BudgetRule.Kind.VELOCITY_SLOW]
+    if not values:
+        return False
+    period = periods[one.budget.pk]
+    hours = Decimal((period.end - period.start).total_seconds()) / 3600
+    return bool(windows[6] * hours >= min(values) * (1 - PACE_MARGIN) * one.version.amount * 6)
+
+
+def _hours(
+    organization_id: UUID, budgets: Sequence[Budget], most: int, now: datetime
+) -> dict[UUID, dict[int, Decimal]]:
+    named = columns_of(budgets) | {"organization": organization_id, "since": now - (most + 1) * HOUR, "now": now}
     found: dict[UUID, dict[int, Decimal]] = {budget.pk: dict.fromkeys(WINDOWS, ZERO) for budget in budgets}
     for budget, starts_at, spent in _rows(_HOURS, named):
         for hours in WINDOWS:
