@@ -53,7 +53,10 @@ def fan(quantiles: Floats) -> Floats:
 
 def daily(cumulative: Floats) -> Floats:
     """Return what cumulative paths [..., days] add on each day."""
-    return np.diff(cumulative, axis=-1, prepend=0.0)
+    added = np.empty_like(cumulative)
+    added[..., :1] = cumulative[..., :1]
+    np.subtract(cumulative[..., 1:], cumulative[..., :-1], out=added[..., 1:])
+    return added
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ def suppressed(days: Floats) -> Suppressed | None:
     if len(known) < LATE + BEFORE:
         return None
     late = known[-LATE:]
-    level = float(np.median(late))
+    level = _median(late)
     if level <= 0 or _spread(late) > FLAT:
         return None
     length = LATE
@@ -43,5 +43,11 @@ def suppressed(days: Floats) -> Suppressed | None:
 
 
 def _spread(days: Floats) -> float:
-    median = float(np.median(days))
-    return float("inf") if median <= 0 else float(_MAD_TO_SD * np.median(np.abs(days - median)) / median)
+    median = _median(days)
+    return float("inf") if median <= 0 else _MAD_TO_SD * _median(np.abs(days - median)) / median
+
+
+def _median(days: Floats) -> float:
+    """As numpy's, which takes ten times as long over so few days."""
+    ordered, half = sorted(days.tolist()), len(days) // 2
+    return float(ordered[half] if len(days) % 2 else (ordered[half - 1] + ordered[half]) / 2)
