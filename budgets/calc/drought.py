@@ -1,6 +1,9 @@
 """Usage that has stopped arriving. Pure numpy."""
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from budgets.calc.seasonal import WARM_UP, WEEK, WEEKS, Flags, Floats, running_sum
 
@@ -11,12 +14,28 @@ LEAST_MISSED = 3.0  # mean hours that must be missing
 WORST_FACTOR = 1.5  # times the worst gap so far
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Usage that has not come, at every hour [hours]: is it an alarm, and how many hours is the last sign of life ago.
+
+    Nothing is missing in the first 28 days.
+    """
+
+    is_alarm: Flags
+    quiet_hours: NDArray[np.intp]
+
+
 def silence_alarms(x: Floats) -> Flags:
     """Boolean [hours]: usage that should be there has not come for longer than ever before. x: usage per hour."""
+    return missing_usage(x).is_alarm
+
+
+def missing_usage(x: Floats) -> Missing:
+    """What has not come although it should have; x: usage per hour [hours]."""
     n = len(x)
-    alarm = np.zeros(n, dtype=bool)
+    alarm, since = np.zeros(n, dtype=bool), np.zeros(n, dtype=np.intp)
     if n <= WARM_UP:
-        return alarm
+        return Missing(alarm, since)
     t = np.arange(WARM_UP, n)
     expected = np.median(np.stack([x[t - WEEK * week] for week in range(1, WEEKS + 1)]), axis=0)
     usage = running_sum(x)
@@ -26,7 +45,8 @@ def silence_alarms(x: Floats) -> Flags:
     worst = np.zeros(len(t))  # of the gaps that had ended a day before
     worst[25:] = np.maximum.accumulate(missed)[:-25]
     alarm[t] = missed >= np.maximum(LEAST_MISSED, WORST_FACTOR * worst) - 1e-9
-    return alarm
+    since[t] = t - np.maximum.accumulate(np.where(quiet, WARM_UP - 1, t))
+    return Missing(alarm, since)
 
 
 def missed_since_life(quiet: Flags, expected: Floats) -> Floats:
