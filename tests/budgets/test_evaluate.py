@@ -12,13 +12,14 @@ from django.test.utils import CaptureQueriesContext
 from budgets.actions.alerts import acknowledge, assign, comment, judge, resolve, snooze, tick
 from budgets.actions.budgets import NewBudget, archive_budget, change_budget, create_budget
 from budgets.actions.evaluate import evaluate, watch
+from budgets.actions.forecast import make_runs
 from budgets.actions.settle import settle
 from budgets.models import Alert, AlertEvent, AlertTerms, Budget, ForecastRun
 from budgets.reports.budget_use import budget_uses
 from consumption_cs.lib.tenancy import act_as, enter
 from tests.budgets.budget_factories import make_budget, make_paying_account, recorded, use
 from tests.budgets.ledger_factories import make_commit
-from tests.factories import make_account, make_member, make_workflow, portal_of, staff_of
+from tests.factories import make_account, make_member, make_usage_day, make_workflow, portal_of, staff_of
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 6, 15, 12, 30, tzinfo=UTC)
@@ -437,3 +438,39 @@ def test_many_accounts_take_no_more_queries_than_one_and_none_without_budgets() 
             make_budget(one, "1000", *rules)
     assert count([str(one.pk) for one in everybody]) == alone
     assert alone <= 14
+
+
+def test_a_new_forecast_run_tells_of_the_account_and_of_its_parts() -> None:
+    account, meter = make_paying_account()
+    workflow = make_workflow(account)
+    for ago in range(1, 91):
+        make_usage_day(account, meter, NOW.date() - timedelta(days=ago), workflow, spend=D(10))
+    part: dict[str, Any] = {"scope": Budget.Scope.WORKFLOW, "workflow": workflow}
+    over = ("forecast_over", "90")
+    make_budget(account, "250", over, name="Account")
+    make_budget(account, "250", over, name="Flow", **part)
+    make_budget(account, "450", over, name="Wide", **part)
+    assert make_runs(account.organization_id, NOW) == 1
+    enter(staff_of(account))
+    told = Alert.objects.order_by("number").values_list("budget__name", "kind")
+    assert list(told) == [("Account", "forecast_over"), ("Flow", "forecast_over")]
+    assert 280 < D(Alert.objects.get(number=2).numbers["p50"]) < 320
+
+
+def test_a_forecast_of_a_time_that_has_passed_alerts_nobody() -> None:
+    account, meter = make_paying_account()
+    for ago in range(1, 91):
+        make_usage_day(account, meter, NOW.date() - timedelta(days=ago), spend=D(10))
+    make_budget(account, "250", ("forecast_over", "90"))
+    assert make_runs(account.organization_id, NOW, rebuilt=True) == 1
+    assert recorded(account) == []
+
+
+def test_what_a_process_remembers_of_budgets_is_never_older_than_the_database() -> None:
+    account, meter = make_paying_account()
+    budget = make_budget(account)
+    use(account, meter, NOW, "10")
+    budget.name = "Renamed"
+    budget.save(update_fields=["name"])
+    use(account, meter, NOW, "80")
+    assert Alert.objects.get().headline.startswith("Renamed: 90%")
