@@ -19,6 +19,10 @@ SECRET_KEY = env.str("SECRET_KEY", default="")
 if not SECRET_KEY and not {"makemigrations", "check", "compilemessages"} & set(sys.argv):
     raise ImproperlyConfigured("Set SECRET_KEY to a long random string (see README, 'Deploy').")
 SECRET_KEY = SECRET_KEY or "only-for-commands-that-serve-nobody-" + "0123456789abcdef" * 2
+# What encrypts secrets in the database: the first one writes, all of them read, so that a key can be changed.
+FIELD_KEYS = env.list("FIELD_KEYS", default=[SECRET_KEY])
+# Webhooks to plain http and to this very machine: for tries only.
+WEBHOOKS_TO_LOOPBACK = env.bool("WEBHOOKS_TO_LOOPBACK", default=DEBUG or DEMO)
 SITE_URL = env.str("SITE_URL", default="http://localhost:8000").rstrip("/")
 IS_HTTPS = SITE_URL.startswith("https://") or not (DEBUG or DEMO or env.bool("PLAIN_HTTP", default=False))
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1"])
