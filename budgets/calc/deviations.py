@@ -73,26 +73,23 @@ class Deviations:
         self.ratios = {hours: self._ratio(hours) for hours in (1, 2, 6, 24, 168)}
         self.limited = {hours: np.clip(ratio, -LIMIT, LIMIT) for hours, ratio in self.ratios.items()}
 
-    def excess(self, hours: int) -> Floats:
-        """Usage of the last `hours` above what was expected, in days of usual usage, [series, hours]."""
-        out = np.zeros_like(self.expected)
-        actual, plan = self._sums(hours)
-        out[:, WEEK + hours :] = (actual - plan) / (DAY * self._mean_before(hours) + 1e-12)
-        return out
+    def excess(self, hours: int, first_day: int) -> Floats:
+        """Usage of the last `hours` above expectation, in days of usual usage, [series, hours from `first_day` on]."""
+        actual, plan, mean = self._sums(hours, first_day * DAY)
+        return np.asarray((actual - plan) / (DAY * mean + 1e-12))
 
-    def _sums(self, hours: int) -> tuple[Floats, Floats]:
-        first, last = WEEK + 1, self.days * DAY + 1 - hours
-        actual = self.totals[:, first + hours :] - self.totals[:, first:last]
-        return actual, self.plans[:, first + hours :] - self.plans[:, first:last]
-
-    def _mean_before(self, hours: int) -> Floats:
-        return self.mean[:, WEEK + 1 : self.days * DAY + 1 - hours]
+    def _sums(self, hours: int, first: int) -> tuple[Floats, Floats, Floats]:
+        """Usage and expectation of the last `hours`, and usage per hour before them, [series, hours from `first`]."""
+        end = slice(first + 1, None)
+        start = slice(first + 1 - hours, self.days * DAY + 1 - hours)
+        mean = self.mean[:, start.start : start.stop]
+        return self.totals[:, end] - self.totals[:, start], self.plans[:, end] - self.plans[:, start], mean
 
     def _ratio(self, hours: int) -> Floats:
         out = np.zeros_like(self.expected)
-        actual, plan = self._sums(hours)
+        actual, plan, mean = self._sums(hours, WEEK + hours)
         # The tiny term keeps an account that has never used anything at a ratio of one.
-        floor = FLOOR * hours * self._mean_before(hours) + 1e-12
+        floor = FLOOR * hours * mean + 1e-12
         out[:, WEEK + hours :] = np.log((actual + floor) / (plan + floor))
         return out
 
@@ -118,43 +115,41 @@ class Deviations:
         origin = max(LEARNING_DAYS, first_day - 1 - HISTORY_DAYS)
         features = self.foretold_from(scale, origin)
         ratio, target = (of[scale.hours][:, origin * DAY :] for of in (self.ratios, self.limited))
-        grams, moments = _daily_products(features, target)
-        out = np.zeros((self.series, (self.days - first_day) * DAY))
-        doubt = scale.ridge * np.eye(features.shape[1])
-        for day in range(first_day - origin, self.days - origin):
-            begin, end = max(0, day - 1 - HISTORY_DAYS), day - 1
-            gram, moment = grams[:, end] - grams[:, begin], moments[:, end] - moments[:, begin]
-            weights = np.linalg.solve(gram + doubt, moment[..., None]).swapaxes(1, 2)
-            hours = slice(begin * DAY, (day + 1) * DAY)
-            left = ratio[:, hours] - (weights @ features[:, :, hours])[:, 0]
+        days = [(max(0, day - 1 - HISTORY_DAYS), day - 1) for day in range(first_day - origin, self.days - origin)]
+        weights = _regressions(features, target, days, scale.ridge)
+        out = np.empty((self.series, len(days), DAY))
+        for i, (begin, end) in enumerate(days):
+            hours = slice(begin * DAY, (end + 2) * DAY)
+            left = ratio[:, hours] - (weights[:, i, None] @ features[:, :, hours])[:, 0]
             past, now = left[:, : (end - begin) * DAY], left[:, -DAY:]
             if scale.hours <= SHORT:
                 noise = noise_by_hour(past)
                 past, now = (past.reshape(self.series, -1, DAY) / noise[:, None]).reshape(past.shape), now / noise
-            at = (day + origin - first_day) * DAY
-            out[:, at : at + DAY] = now / usual_swing(past, scale)[:, None]
-        score = out / scale.threshold
-        small = self.excess(scale.hours)[:, first_day * DAY :] <= scale.impact
-        return np.asarray(np.where(small, np.minimum(score, 0.0), score))
+            out[:, i] = now / usual_swing(past, scale)[:, None]
+        score = out.reshape(self.series, -1) / scale.threshold
+        return np.where(self.excess(scale.hours, first_day) <= scale.impact, np.minimum(score, 0.0), score)
 
 
-def _daily_products(features: Floats, target: Floats) -> tuple[Floats, Floats]:
-    """Running sums over days of features x features and features x target, [series, days + 1, k, k] and [..., k]."""
+def _regressions(features: Floats, target: Floats, days: list[tuple[int, int]], ridge: float) -> Floats:
+    """Weights of the features in each of the stretches of days, [series, stretches, features]."""
     series, count, hours = features.shape
     daily = features.reshape(series, count, hours // DAY, DAY).swapaxes(1, 2)
-    grams = np.zeros((series, hours // DAY + 1, count, count))
-    moments = np.zeros((series, hours // DAY + 1, count))
-    np.cumsum(daily @ daily.swapaxes(2, 3), axis=1, out=grams[:, 1:])
-    np.cumsum((daily @ target.reshape(series, -1, DAY, 1))[..., 0], axis=1, out=moments[:, 1:])
-    return grams, moments
+    grams, moments = daily @ daily.swapaxes(2, 3), daily @ target.reshape(series, -1, DAY, 1)
+    gram = np.stack([grams[:, begin:end].sum(axis=1) for begin, end in days], axis=1)
+    moment = np.stack([moments[:, begin:end].sum(axis=1) for begin, end in days], axis=1)
+    return np.linalg.solve(gram + ridge * np.eye(count), moment)[..., 0]
+
+
+# The mean of each hour of the day, the one before and the one after.
+NEAR = (np.eye(DAY) + np.roll(np.eye(DAY), 1, axis=0) + np.roll(np.eye(DAY), -1, axis=0)) / 3
 
 
 def noise_by_hour(left: Floats) -> Floats:
     """How much noisier each hour of the day is than the average one, [series, 24], from [series, days * 24]."""
-    square = (np.clip(left, -LIMIT, LIMIT) ** 2).reshape(len(left), -1, DAY).mean(axis=1)
-    near = np.sqrt((np.roll(square, 1, axis=1) + square + np.roll(square, -1, axis=1)) / 3)
-    noise = np.maximum(near, LEAST_NOISE) ** BY_HOUR
-    return np.asarray(noise / np.sqrt((noise**2).mean(axis=1, keepdims=True)))
+    limited = np.clip(left, -LIMIT, LIMIT).reshape(len(left), -1, DAY)
+    square = np.einsum("sdh,sdh->sh", limited, limited) / limited.shape[1]
+    noise = np.maximum(np.sqrt(square @ NEAR), LEAST_NOISE) ** BY_HOUR
+    return np.asarray(noise / np.sqrt(np.einsum("sh,sh->s", noise, noise) / DAY)[:, None])
 
 
 def usual_swing(left: Floats, scale: Scale) -> Floats:

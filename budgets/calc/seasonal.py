@@ -27,24 +27,23 @@ def usual_hours(x: Floats) -> Floats:
     usual = np.zeros((series, n))
     if n <= WEEK:
         return usual
-    lags = [WEEK * week + shift for week in range(1, WEEKS + 1) for shift in (1, 0, -1)]
-    full = min(n, max(lags))  # from here on all lags are there, and the fast median will do
-    early = np.full((len(lags), series, full - WEEK), np.nan)
-    for row, lag in enumerate(lags):
-        known = x[:, max(0, WEEK - lag) : max(0, full - lag)]
-        early[row, :, early.shape[2] - known.shape[1] :] = known
-    usual[:, WEEK:full] = np.nanmedian(early, axis=0)
-    if n > full:
-        usual[:, full:] = middle([x[:, full - lag : n - lag] for lag in lags])
+    lags = sorted(WEEK * week + shift for week in range(1, WEEKS + 1) for shift in (1, 0, -1))
+    # From each of these hours on, one more of the lags is there.
+    for count, first in enumerate(lags, start=1):
+        first, last = max(first, WEEK), min(n, lags[count] if count < len(lags) else n)
+        if first < last:
+            usual[:, first:last] = middle([x[:, first - lag : last - lag] for lag in lags[:count]])
     return usual
 
 
 def middle(columns: list[Floats]) -> Floats:
-    """Median of an even number of equally shaped arrays, element by element: much faster than sorting.
+    """Median of equally shaped arrays, element by element: much faster than sorting.
 
     Forgetful selection: of half of the values and two more, neither the least nor the greatest can be one of the two
     in the middle; both give way to the next value.
     """
+    if len(columns) < 3:
+        return np.asarray(np.mean(columns, axis=0))
     half = len(columns) // 2
     pool, rest = [column.copy() for column in columns[: half + 2]], columns[half + 2 :]
     for value in (*rest, None):
