@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumption_cs.lib.money import MoneyError, round_lines
-from reviews.calc.bridge import BridgeError, Work, unit_cost_bridge
+from budgets.calc.bridge import BridgeError, Work, unit_cost_bridge
 from reviews.calc.unit_cost import (
     Day,
     Valued,

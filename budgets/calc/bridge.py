@@ -102,7 +102,7 @@ def _change(name: str, then: Work | None, now: Work | None, totals: Sequence[Dec
         return Change(workflow=name, started=change) if then is None else Change(workflow=name, stopped=change)
     if not (then.is_comparable and now.is_comparable):
         return Change(workflow=name, undelivered=change)
-    mean = _logarithmic_mean(now.spend / totals[1], then.spend / totals[0])
+    mean = logarithmic_mean(now.spend / totals[1], then.spend / totals[0])
     return Change(
         workflow=name,
         price=mean * ((now.spend / now.units) / (then.spend / then.units)).ln(),
@@ -112,6 +112,6 @@ def _change(name: str, then: Work | None, now: Work | None, totals: Sequence[Dec
     )
 
 
-def _logarithmic_mean(one: Decimal, other: Decimal) -> Decimal:
+def logarithmic_mean(one: Decimal, other: Decimal) -> Decimal:
     """Return the mean of two amounts above zero that makes logarithms of factors add up to their difference."""
     return one if one == other else (one - other) / (one / other).ln()
