@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from accounts.reports import organization_ids
 from budgets.actions import catch_up as catching_up
+from budgets.actions import detect as detecting
 from budgets.actions import (
     evaluate,
     forecast,
@@ -70,6 +71,13 @@ def watch_alerts() -> None:
     """Escalate, wake and resolve alerts, and let paces recover."""
     for organization_id in organization_ids():
         evaluate.watch(organization_id, timezone.now())
+
+
+@shared_task(soft_time_limit=600, time_limit=660)
+def detect_unusual() -> None:
+    """Look at the hours that have just closed for what is out of the ordinary."""
+    for organization_id in organization_ids():
+        detecting.detect(organization_id, timezone.now())
 
 
 @shared_task

@@ -50,6 +50,12 @@ BEAT: dict[str, dict[str, Any]] = {
         "schedule": timedelta(minutes=1),
         "options": {"expires": 50},
     },
+    # A few minutes after the hours of full and of half-hour zones have closed.
+    "unusual usage": {
+        "task": "budgets.tasks.detect_unusual",
+        "schedule": crontab(minute="3,18,33,48"),
+        "options": {"expires": 600},
+    },
     "forecast scores": {
         "task": "budgets.tasks.score_forecasts",
         "schedule": timedelta(hours=6),

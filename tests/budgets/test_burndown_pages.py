@@ -182,6 +182,7 @@ class TestBurndown:
         spend(account, 5)
         forecast(account)
         run = ForecastRun.objects.get(account=account)
+        assert run.period_ends_on is not None
         days_left = (run.period_ends_on - TODAY).days
         assert run.period_p50 == 50 + 10 * days_left
 

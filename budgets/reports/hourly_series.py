@@ -1,0 +1,100 @@
+"""Money by hour of many accounts and of each of their workflows, as matrices for the detector."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import numpy as np
+from django.db import connection
+
+from accounts.models import Account
+from budgets.calc.usage_windows import Floats
+from consumption_cs.lib.periods import HOUR, hour_of, zone_of
+
+WINDOW_HOURS = 60 * 24  # usage_hour keeps 60 days
+
+# An hour's money is its share of its day's, by quantity, or by events where nothing was measured. Meters that are
+# muted at any time of the window are left out of all of it, so that what is usual does not change at its edge.
+_SERIES = """
+SELECT hours.account_id, hours.workflow_id,
+    array_agg(extract(epoch FROM wanted.until - hours.starts_at)::int / 3600),
+    array_agg((CASE WHEN days.quantity <> 0 THEN days.spend * hours.quantity / days.quantity
+         WHEN days.events <> 0 THEN days.spend * hours.events / days.events ELSE 0 END)::float8)
+FROM unnest(%(accounts)s::uuid[], %(zones)s::text[], %(untils)s::timestamptz[]) AS wanted(account_id, zone, until)
+JOIN usage_hour AS hours ON hours.account_id = wanted.account_id
+JOIN usage_day AS days ON days.organization_id = hours.organization_id
+    AND days.account_id = hours.account_id AND days.meter_id = hours.meter_id
+    AND days.workflow_id IS NOT DISTINCT FROM hours.workflow_id AND days."group" = hours."group"
+    AND days.day = (hours.starts_at AT TIME ZONE wanted.zone)::date
+WHERE hours.organization_id = %(organization)s AND days.organization_id = %(organization)s
+    AND hours.starts_at >= wanted.until - make_interval(hours => %(window)s) AND hours.starts_at < wanted.until
+    AND NOT EXISTS (SELECT FROM unnest(%(muted_accounts)s::uuid[], %(muted_meters)s::uuid[]) AS muted(account, meter)
+                    WHERE muted.account = hours.account_id AND muted.meter = hours.meter_id)
+GROUP BY hours.account_id, hours.workflow_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class HourlySeries:
+    """Money of an account's closed hours, or of one workflow's. `hours` [n], the last one ends at `until`.
+
+    NaN before the first hour with use.
+    """
+
+    account: Account
+    workflow_id: UUID | None
+    until: datetime
+    hours: Floats
+
+    def moment(self, index: int) -> datetime:
+        """When the hour in column `index` starts."""
+        return self.until - (len(self.hours) - index) * HOUR
+
+    def index(self, moment: datetime) -> int:
+        """The column of the hour that starts at `moment`; below zero before the window."""
+        return len(self.hours) - (self.until - moment) // HOUR
+
+
+def hourly_series(
+    organization_id: UUID, accounts: Sequence[Account], now: datetime, muted: Mapping[UUID, set[UUID]]
+) -> list[HourlySeries]:
+    """Return the series of the accounts (workflow None) and of their workflows, up to each one's last closed hour.
+
+    `muted`: meters to leave out, by account. Accounts and workflows without use in the window have none.
+    """
+    until = {account.pk: hour_of(now, zone_of(account.timezone)).start for account in accounts}
+    by_id = {account.pk: account for account in accounts}
+    pairs = [(account, meter) for account, meters in muted.items() for meter in meters]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _SERIES,
+            {
+                "organization": organization_id,
+                "accounts": list(by_id),
+                "zones": [account.timezone for account in accounts],
+                "untils": [until[account.pk] for account in accounts],
+                "window": WINDOW_HOURS,
+                "muted_accounts": [account for account, _ in pairs],
+                "muted_meters": [meter for _, meter in pairs],
+            },
+        )
+        rows = cursor.fetchall()
+    totals: dict[UUID, Floats] = defaultdict(lambda: np.zeros(WINDOW_HOURS))
+    found = []
+    for account_id, workflow_id, ago, money in rows:
+        hours = np.zeros(WINDOW_HOURS)
+        np.add.at(hours, WINDOW_HOURS - np.array(ago), np.nan_to_num(np.array(money, dtype=np.float64)))
+        totals[account_id] += hours
+        if workflow_id is not None:
+            found.append(HourlySeries(by_id[account_id], workflow_id, until[account_id], _from_first(hours)))
+    whole = [HourlySeries(by_id[pk], None, until[pk], _from_first(hours)) for pk, hours in totals.items()]
+    return whole + found
+
+
+def _from_first(hours: Floats) -> Floats:
+    used = np.flatnonzero(hours)
+    out = hours.copy()
+    out[: used[0] if used.size else len(hours)] = np.nan
+    return out
