@@ -26,9 +26,11 @@ FROM unnest(%(accounts)s::uuid[], %(zones)s::text[], %(untils)s::timestamptz[]) 
 JOIN usage_hour AS hours ON hours.account_id = wanted.account_id
 JOIN usage_day AS days ON days.organization_id = hours.organization_id
     AND days.account_id = hours.account_id AND days.meter_id = hours.meter_id
-    AND days.workflow_id IS NOT DISTINCT FROM hours.workflow_id AND days."group" = hours."group"
+    AND coalesce(days.workflow_id, days.meter_id) = coalesce(hours.workflow_id, hours.meter_id)
+    AND days."group" = hours."group"
     AND days.day = (hours.starts_at AT TIME ZONE wanted.zone)::date
 WHERE hours.organization_id = %(organization)s AND days.organization_id = %(organization)s
+    AND days.day >= (SELECT min(until)::date FROM unnest(%(untils)s::timestamptz[]) AS until) - %(window)s / 24 - 1
     AND hours.starts_at >= wanted.until - make_interval(hours => %(window)s) AND hours.starts_at < wanted.until
     AND NOT EXISTS (SELECT FROM unnest(%(muted_accounts)s::uuid[], %(muted_meters)s::uuid[]) AS muted(account, meter)
                     WHERE muted.account = hours.account_id AND muted.meter = hours.meter_id)
@@ -68,6 +70,8 @@ def hourly_series(
     by_id = {account.pk: account for account in accounts}
     pairs = [(account, meter) for account, meters in muted.items() for meter in meters]
     with connection.cursor() as cursor:
+        # The planner expects a handful of rows and would walk each account's days once for every hour.
+        cursor.execute("SET LOCAL enable_nestloop = off")
         cursor.execute(
             _SERIES,
             {
@@ -81,6 +85,7 @@ def hourly_series(
             },
         )
         rows = cursor.fetchall()
+        cursor.execute("SET LOCAL enable_nestloop = on")
     totals: dict[UUID, Floats] = defaultdict(lambda: np.zeros(WINDOW_HOURS))
     found = []
     for account_id, workflow_id, ago, money in rows:
@@ -95,6 +100,6 @@ def hourly_series(
 
 def _from_first(hours: Floats) -> Floats:
     used = np.flatnonzero(hours)
-    out = hours.copy()
+    out = np.maximum(hours, 0.0)  # a correction may take more from an hour than it had
     out[: used[0] if used.size else len(hours)] = np.nan
     return out
