@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -16,6 +17,7 @@ from budgets.calc.anomaly import detect_latest
 from budgets.calc.unusual import Stretch, begun, caution, is_worth_telling, stretch
 from budgets.models import Alert, AlertTerms, Anomaly, PlannedActivity
 from budgets.reports.anomaly_words import anomaly_headline
+from budgets.reports.cause import anomaly_window, cause_card
 from budgets.reports.hourly_series import WINDOW_HOURS, HourlySeries, hourly_series
 from consumption_cs.lib.periods import HOUR, day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer, act_as
@@ -181,6 +183,7 @@ def _tell(organization_id: UUID, now: datetime, kept: Sequence[Anomaly], seen: d
     terms = {row.account_id: row for row in AlertTerms.objects.filter(organization_id=organization_id)}
     names = dict(Workflow.objects.filter(pk__in=[one.workflow_id for one in kept]).values_list("pk", "name"))
     told = _told_of_late(organization_id, kept)
+    recorded = set(Alert.objects.filter(anomaly__in=kept).values_list("anomaly_id", flat=True))
     new = []
     for anomaly in sorted(kept, key=lambda one: (one.workflow_id is None, -abs(one.impact))):
         series = seen[(anomaly.account_id, anomaly.workflow_id)].series
@@ -191,6 +194,8 @@ def _tell(organization_id: UUID, now: datetime, kept: Sequence[Anomaly], seen: d
         if anomaly.workflow_id is None and anomaly.account_id in told:
             continue
         told.add(anomaly.account_id)
+        if anomaly.pk in recorded:  # its alert keeps the numbers and the cause it was raised on
+            continue
         new.append(_alert(anomaly, series.account, names.get(anomaly.workflow_id, ""), cost))
     raise_alerts(organization_id, now, new)
 
@@ -230,5 +235,14 @@ def _alert(anomaly: Anomaly, account: Account, workflow: str, cost: Stretch) -> 
             "score": f"{anomaly.score:.3f}",
             "window_hours": str(anomaly.window_hours),
         },
+        cause=_cause(anomaly, account),
         data_through=anomaly.seen_until,
     )
+
+
+def _cause(anomaly: Anomaly, account: Account) -> dict[str, Any] | None:
+    """Why it cost more, frozen with the alert. Silence has no cost to explain."""
+    if anomaly.kind == Anomaly.Kind.SILENCE:
+        return None
+    start, end = anomaly_window(anomaly.started_at, anomaly.seen_until)
+    return cause_card(Viewer(account.organization_id), account, start, end)
