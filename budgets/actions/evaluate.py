@@ -60,15 +60,17 @@ def evaluate(
     accounts: Iterable[str],
     accepted: Mapping[str, datetime],
     *,
+    held: Sequence[UUID] | None = None,
     after_forecast: bool = False,
 ) -> list[BudgetUse]:
     """Look at the budgets of these accounts and record what was crossed; return what of each budget is used.
 
     In the caller's transaction (`act_as`), after the money was written. `accepted`: account → when the oldest event
     came in that had not been settled before. Accounts without budgets cost one query for all of them. Doing it twice
-    changes nothing. `after_forecast`: parts of accounts are forecast too.
+    changes nothing. `held`: those of the accounts that have budgets, held already. `after_forecast`: parts of accounts
+    are forecast too.
     """
-    held = _hold(organization_id, accounts)
+    held = hold_budgets(organization_id, accounts) if held is None else held
     if not held:
         return []
     uses = budget_uses(organization_id, now, decided=kept_budgets(organization_id, held))
@@ -107,7 +109,8 @@ def watch(organization_id: UUID, now: datetime) -> int:
     return changed
 
 
-def _hold(organization_id: UUID, accounts: Iterable[str]) -> list[UUID]:
+def hold_budgets(organization_id: UUID, accounts: Iterable[str]) -> list[UUID]:
+    """Lock those of the accounts that have budgets until the transaction ends, in order of their ids; return them."""
     with connection.cursor() as cursor:
         cursor.execute(_HOLD, [organization_id, list(accounts), organization_id])
         return [account for (account,) in cursor.fetchall()]

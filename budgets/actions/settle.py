@@ -12,7 +12,7 @@ from django.db import DataError, IntegrityError, connection, transaction
 from accounts.models import Account
 from budgets.actions.closing import close_due_periods
 from budgets.actions.draw import draw_accounts
-from budgets.actions.evaluate import evaluate
+from budgets.actions.evaluate import evaluate, hold_budgets
 from consumption_cs.lib.periods import day_of, day_start, zone_of
 from consumption_cs.lib.tenancy import Viewer, act_as
 from usage.actions.rate import Claim, claim_accounts, clear_marks, rate_accounts
@@ -69,6 +69,7 @@ def _settle_what_can_be(organization_id: UUID, now: datetime, claim: Claim) -> s
 
 
 def _settle(organization_id: UUID, now: datetime, claim: Claim) -> None:
+    held = hold_budgets(organization_id, claim.accounts)  # first: who edits an account holds it and then marks days
     first_days = rate_accounts(organization_id, now, claim)
     if first_days:
         draw_accounts(organization_id, now, first_days)
@@ -78,7 +79,7 @@ def _settle(organization_id: UUID, now: datetime, claim: Claim) -> None:
     accepted: dict[str, datetime] = {}
     for mark in claim.marks:
         accepted[mark.account] = min(mark.received_at, accepted.get(mark.account, mark.received_at))
-    evaluate(organization_id, now, claim.accounts, accepted)
+    evaluate(organization_id, now, claim.accounts, accepted, held=held)
 
 
 def _note_settled(organization_id: UUID, now: datetime, accounts: Iterable[str], first_days: dict[str, date]) -> None:

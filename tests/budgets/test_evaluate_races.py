@@ -183,6 +183,7 @@ steps = st.lists(
         st.builds(Step, st.just("amount"), st.sampled_from([40, 80, 100, 150])),
         st.builds(Step, st.just("price"), st.sampled_from([1, 2, 3])),
         st.builds(Step, st.just("clock"), st.integers(1, 60)),
+        st.builds(Step, st.just("clock"), st.just(12)),
         st.builds(Step, st.just("again"), st.just(0)),
     ),
     max_size=25,
@@ -198,16 +199,22 @@ class Oracle:
         self.events: list[tuple[date, D]] = []
         self.version, self.amount, self.price = 1, D(100), D(1)
         self.prices = [(date(2020, 1, 1), D(1))]
+        self.made_at = FIRST - timedelta(days=30)
         self.crossed: set[tuple[int, date, int]] = set()
 
     def price_on(self, day: date) -> D:
         return [price for since, price in self.prices if since <= day][-1]
 
-    def look(self, now: datetime) -> None:
-        """What is crossed in the day at hand."""
-        today = now.date()
-        used = sum((quantity * self.price_on(day) for day, quantity in self.events if day == today), D(0))
-        self.crossed |= {(self.version, today, one) for one in PERCENTS if used >= self.amount * one / 100}
+    def look(self, now: datetime, *, used: bool) -> None:
+        """What is crossed in the day at hand; just after midnight, late use of the day before counts too."""
+        self._look_at(now.date())
+        midnight = now.replace(hour=0)
+        if used and now.hour == 0 and self.made_at < midnight:
+            self._look_at(now.date() - timedelta(days=1))
+
+    def _look_at(self, day: date) -> None:
+        spent = sum((quantity * self.price_on(when) for when, quantity in self.events if when == day), D(0))
+        self.crossed |= {(self.version, day, one) for one in PERCENTS if spent >= self.amount * one / 100}
 
 
 @pytest.mark.django_db
@@ -220,7 +227,7 @@ def test_in_whatever_order_things_happen_exactly_what_was_crossed_is_recorded(ta
     for step in taken:
         now = _take(step, account, meter, budget, now, oracle)
         settle(account.organization_id, now)
-        oracle.look(now)
+        oracle.look(now, used=step.kind == "use")
     enter(staff_of(account))
     rows = list(Alert.objects.filter(account=account).select_related("version"))
     found = {(row.version.number, row.period_start.date(), int(row.threshold)) for row in rows}
@@ -234,12 +241,14 @@ def _take(step: Step, account: Account, meter: Meter, budget: Budget, now: datet
     enter(viewer)
     if step.kind == "use":
         at = now - timedelta(days=step.day)
-        oracle.events.append((at.date(), D(step.number)))
-        use(account, meter, at, str(step.number), now=now)
+        # A correction takes back what was used at most: below zero, tiers have no price.
+        quantity = max(D(step.number), -sum(amount for day, amount in oracle.events if day == at.date()))
+        oracle.events.append((at.date(), quantity))
+        use(account, meter, at, str(quantity), now=now)
     elif step.kind == "amount" and D(step.number) != oracle.amount:
         rules = [("actual_percent", D(one)) for one in PERCENTS]
         change_budget(viewer, budget, D(step.number), rules, now)
-        oracle.version, oracle.amount = oracle.version + 1, D(step.number)
+        oracle.version, oracle.amount, oracle.made_at = oracle.version + 1, D(step.number), now
     elif step.kind == "price" and all(since != now.date() for since, _ in oracle.prices):
         make_price(meter, str(step.number), effective_on=now.date())
         touch_days(viewer, None, None, now.date(), "New prices")
