@@ -15,6 +15,7 @@ from accounts.models import Organization
 from budgets.actions.catch_up import catch_up
 from budgets.actions.forecast import refresh
 from budgets.actions.verify import verify_nightly
+from reviews.demo.alerts import load_alerts
 from reviews.demo.forecasts import load_forecasts
 from reviews.demo.later import corrected_events, load_later
 from reviews.demo.load import finance_of, in_batches, load_people, load_vendor, missing_events, story_day
@@ -53,7 +54,9 @@ class Command(BaseCommand):
             _settle(organization, now)
             verify_nightly(organization.pk, now)
             load_forecasts(organization, told_from, now)
+            load_alerts(organization, told_from, now)
             refresh(organization.pk, read_clock())  # later than what was just planned
+            _settle(organization, read_clock())  # looks at the budgets
             self.stdout.write(f"  {vendor.name}: {sent:,} events stored and settled")
         _write_logins(logins)
 
