@@ -101,13 +101,25 @@ def _judge(x: Floats, rows: NDArray[np.intp], first: int, factor: Floats, out: L
     scores = np.stack([deviations.scores(scale, day)[:, n - 1 - day * DAY] for scale in SCALES])
     scores /= factor
     for i, row in enumerate(rows):
-        scale, score = SCALES[int(scores[:, i].argmax())], float(scores[:, i].max())
+        scale, score = _telling(scores[:, i]), float(scores[:, i].max())
         begin = n - scale.hours
         excess = (deviations.plans[i] - deviations.totals[i])[begin:n]  # up to a constant, from each hour to the last
         out.kind[row], out.score[row], out.hours[row] = scale.kind if score > 1 else "", score, scale.hours
         out.start[row] = first + begin + int(excess.argmax())
         out.expected[row] = deviations.plans[i, n] - deviations.plans[i, begin]
         out.actual[row] = deviations.totals[i, n] - deviations.totals[i, begin]
+
+
+def _telling(scores: Floats) -> Scale:
+    """The scale that names what is unusual: of those of the shortest kind that shows it, the most unusual one.
+
+    A spike fills the day and the week that it lies in too.
+    """
+    over = np.flatnonzero(scores > 1)
+    if not over.size:
+        return SCALES[int(scores.argmax())]
+    same = [at for at, scale in enumerate(SCALES) if scale.kind == SCALES[int(over[0])].kind]
+    return SCALES[max(same, key=lambda at: float(scores[at]))]
 
 
 def _note_silence(usage: Floats, row: int, out: Latest) -> None:
