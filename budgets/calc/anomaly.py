@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from budgets.calc.deviations import NEEDED, SCALES, Deviations
+from budgets.calc.deviations import NEEDED, SCALES, Deviations, Scale
 from budgets.calc.drought import QUIET_SHARE, missing_usage, silence_alarms
 from budgets.calc.seasonal import DAY, WARM_UP, WEEK, Flags, Floats, usual_hours
 
