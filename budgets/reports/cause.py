@@ -91,8 +91,8 @@ def cause_card(
     """
     spans = list(same_hours_before(account, start, end) if baseline is None else baseline)
     windows = [(start, end), *spans]
-    sums = _sums(viewer, account, windows)
-    chosen = _median(sums, len(spans))
+    sums = window_sums(viewer, account, windows)
+    chosen = median_window(sums, len(spans))
     firsts = _first_attempts(viewer, account, [windows[0], windows[chosen]] if chosen else windows[:1])
     usual_rows, rows = sums.get(chosen, []) if chosen else [], sums.get(0, [])
     before, after = _dones(usual_rows, firsts.get(1, {})), _dones(rows, firsts.get(0, {}))
@@ -134,10 +134,14 @@ def cause_card(
     }
 
 
-def _sums(viewer: Viewer, account: Account, windows: Sequence[Span]) -> dict[int, list[_Row]]:
+def window_sums(
+    viewer: Viewer, account: Account, windows: Sequence[Span], workflow_id: UUID | None = None
+) -> dict[int, list[_Row]]:
+    """Return what was done in each window, by its number, of the account or of one workflow."""
     found: dict[int, list[_Row]] = defaultdict(list)
     for number, *row in _fetch(_SUMS, viewer, account, windows):
-        found[number - 1].append(_Row(*row))
+        if workflow_id is None or row[0] == str(workflow_id):
+            found[number - 1].append(_Row(*row))
     return found
 
 
@@ -164,7 +168,7 @@ def _fetch(query: str, viewer: Viewer, account: Account, windows: Sequence[Span]
         return cursor.fetchall()
 
 
-def _median(sums: dict[int, list[_Row]], count: int) -> int:
+def median_window(sums: dict[int, list[_Row]], count: int) -> int:
     """Return the number of the window whose spend is the (lower) median of those with use; 0: there is none."""
     used = [number for number in range(1, count + 1) if sums.get(number)]
     used.sort(key=lambda number: sum((row.spend for row in sums[number]), ZERO))
