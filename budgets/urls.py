@@ -10,6 +10,7 @@ from budgets.views import (
     commits,
     costs,
     finance,
+    forgiveness,
     invoices,
     ledger,
     margin,
@@ -114,6 +115,9 @@ urlpatterns: list[URLPattern] = [
     path("accounts/<uuid:account_id>/alerts/", alerts.account_alerts, name="account_alerts"),
     path("accounts/<uuid:account_id>/alerts/alerts.csv", alerts.account_alerts_csv, name="account_alerts_csv"),
     path("accounts/<uuid:account_id>/alerts/<uuid:alert_id>/", alerts.alert, name="alert"),
+    path("accounts/<uuid:account_id>/alerts/<uuid:alert_id>/forgiveness/", forgiveness.forgive, name="forgive"),
     path("accounts/<uuid:account_id>/alerts/<uuid:alert_id>/<slug:step>/", alerts.alert_step, name="alert_step"),
     path("forecasts/accuracy/", accuracy.accuracy, name="accuracy"),
+    path("finance/forgiveness/", forgiveness.requests, name="forgiveness"),
+    path("finance/forgiveness/<uuid:forgiveness_id>/decide/", forgiveness.decide, name="forgiveness_decide"),
 ]

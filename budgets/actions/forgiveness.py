@@ -49,7 +49,7 @@ def request_forgiveness(viewer: Viewer, account: Account, alert: Alert, reason: 
 
 
 def approve(viewer: Viewer, asked: Forgiveness, answer: str, now: datetime, *, excused: bool = True) -> Forgiveness:
-    """Book the credit in the ledger from today on; `excused`: retention leaves the spike out. Raises ForgivenessError."""
+    """Book the credit from today on; `excused`: retention leaves the spike out. Raises ForgivenessError."""
     require(viewer, "forgiveness.decide")
     with transaction.atomic():
         held = _waiting(viewer, asked)

@@ -17,6 +17,7 @@ PAGES = (
     ("Billing periods", "budgets:periods"),
     ("Margin", "budgets:margin"),
     ("Vendor costs", "budgets:costs"),
+    ("Credits for spikes", "budgets:forgiveness"),
 )
 
 

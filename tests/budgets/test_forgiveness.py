@@ -13,7 +13,7 @@ from budgets.models import Alert, AlertEvent, Anomaly, Commit, Forgiveness
 from budgets.reports.forgiveness import working
 from consumption_cs.lib.tenancy import enter
 from tests.budgets.ledger_factories import make_contract
-from tests.factories import make_account, make_meter, make_price, portal_of, staff_of
+from tests.factories import make_account, make_member, make_meter, make_price, portal_of, signed_in, staff_of
 from usage.calc.price_terms import price_from
 from usage.calc.prices import Usage
 from usage.models import RatedDay, UsageDay, UsageHour
@@ -125,3 +125,18 @@ def test_a_customer_asks_only_where_the_signs_speak_for_a_loop(account: Account)
     alert = make_alert(account, "growth")
     with pytest.raises(ForgivenessError, match="their staff can ask"):
         request_forgiveness(portal_of(account), account, alert, "please", NOW)
+
+
+def test_the_page_shows_the_working_and_finance_decides(account: Account) -> None:
+    make_contract(account)
+    alert = make_alert(account)
+    Anomaly.objects.update(started_at=START, seen_until=START + timedelta(hours=1))
+    asked = request_forgiveness(staff_of(account), account, alert, "A loop", NOW)
+    client = signed_in(make_member(account.organization, Role.FINANCE))
+    page = client.get(f"/accounts/{account.pk}/alerts/{alert.pk}/forgiveness/").content.decode()
+    for words in ("$1,500.00", "Tier 3", "was asked for"):
+        assert words in page
+    assert "1 credit waits for a decision" in client.get("/finance/forgiveness/").content.decode()
+    answer = client.post(f"/finance/forgiveness/{asked.pk}/decide/", {"decision": "approve", "excused": "on"})
+    assert answer.status_code == 302
+    assert "was booked" in client.get(f"/accounts/{account.pk}/alerts/{alert.pk}/forgiveness/").content.decode()
