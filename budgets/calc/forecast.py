@@ -1,9 +1,10 @@
 """How much will be used, with its uncertainty: one batch for many accounts. Pure numpy.
 
 Two forecasts are combined: quantiles of the growth as linear functions of features (quantile_table), and a smoothed
-level with a weekly profile (smoothing), whose intervals are the errors that it made on other series, scaled by the
-account's own volatility. There is no trend on purpose: extrapolated trends lose after a month. The width of the
-interval is never a daily standard deviation times the root of the days, since levels drift and errors are correlated.
+level with a weekly profile (smoothing), calmed by a slow mean. The intervals of the second are the errors that it
+made on other series, scaled by the account's own volatility. There is no trend on purpose: extrapolated trends lose
+after a month. The width of the interval is never a daily standard deviation times the root of the days, since levels
+drift and errors are correlated.
 """
 
 import json
@@ -22,6 +23,7 @@ CONSTANTS = Path(__file__).with_name("forecast_constants.json")
 YOUNG_DAYS = 60  # a shorter history uses its plain mean of 30 days
 BLOCK = 500  # accounts at once: the working set stays in the cache, and memory does not grow with the accounts
 FLOOR = 0.01  # of the usual usage, added to both sides of ratios
+CALM, CALM_DAYS = 0.15, 28  # part of the decayed mean of this half-life in what the smoother says
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,17 @@ def mature_forecast(windows: UsageWindows, horizon: int, fitted: Constants) -> F
     point = smoothed_point(windows, max(horizon, int(HORIZONS[-1])))
     features = features_of(windows, point[:, HORIZONS - 1])
     table = table_forecast(features, horizon, fitted.table)
-    smoothed = spread_out(windows, point[:, :horizon], fitted.smoothed)
+    smoothed = spread_out(windows, calmed(windows, point[:, :horizon], features.profile), fitted.smoothed)
     return combine(table, smoothed, fitted.share, fitted.widen)
+
+
+def calmed(windows: UsageWindows, point: Floats, profile: Floats) -> Floats:
+    """Mix a cumulative forecast [n, horizon] with a slow mean of the account, which errs at other times than it does.
+
+    `profile` [n, 7]: the factor of each weekday, column 0 being tomorrow.
+    """
+    slow = windows.decayed_mean(CALM_DAYS)[:, None] * np.cumsum(profile[:, np.arange(point.shape[1]) % 7], axis=1)
+    return (1 - CALM) * point + CALM * slow
 
 
 def table_forecast(features: Features, horizon: int, table: Table) -> Floats:

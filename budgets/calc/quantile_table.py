@@ -57,7 +57,8 @@ class Features:
 
     `base` [n, 25] does not depend on the horizon; `year_ago` [n, horizons] is the growth over the same days a year
     before; `smoothed` [n, horizons] what exponential smoothing expects; `weekday` [n, horizons] the log factor of the
-    weekdays until the horizon, which is an offset and not a feature.
+    weekdays until the horizon, which is an offset and not a feature; `profile` [n, 7] the factor of each weekday,
+    column 0 being tomorrow.
     """
 
     base: Floats
@@ -65,6 +66,7 @@ class Features:
     smoothed: Floats
     weekday: Floats
     present: Floats
+    profile: Floats
 
     def at(self, horizon: int) -> Floats:
         """The features [n, len(NAMES)] for one of HORIZONS, by its index."""
@@ -102,9 +104,10 @@ def features_of(windows: UsageWindows, smoothed: Floats) -> Features:
         base = np.column_stack(
             [_levels(windows, small, level), _weeks(windows, small, level), _days(windows, small, level)]
         )
-    year_ago, weekday = _by_horizon(windows, small)
+    profile = weekday_profile(windows)
+    year_ago, weekday = _by_horizon(windows, small, profile)
     expected = np.log(np.maximum(smoothed, 0.0) / HORIZONS + small[:, None]) - level[:, None] - weekday
-    return Features(base, year_ago, np.clip(expected, -LOG_LIMIT, LOG_LIMIT), weekday, present)
+    return Features(base, year_ago, np.clip(expected, -LOG_LIMIT, LOG_LIMIT), weekday, present, profile)
 
 
 def small_amount(windows: UsageWindows) -> Floats:
@@ -162,10 +165,9 @@ def _days(windows: UsageWindows, small: Floats, level: Floats) -> Floats:
     )
 
 
-def _by_horizon(windows: UsageWindows, small: Floats) -> tuple[Floats, Floats]:
+def _by_horizon(windows: UsageWindows, small: Floats, profile: Floats) -> tuple[Floats, Floats]:
     """Growth over the same days a year before (NaN when too young), and log weekday factor, both [n, horizons]."""
     before = np.log(np.maximum(windows.mean(PRESENT, 364), 0.0) + small)
-    profile = weekday_profile(windows)
     year_ago, weekday = [], []
     for days in HORIZONS:
         growth = np.log(np.maximum(windows.sum(days, 364 - days), 0.0) / days + small) - before
