@@ -54,7 +54,10 @@ def _hours(viewer: Viewer, account: Account, alert: Alert, anomaly: Anomaly, now
         currency=account.currency,
         numbers=Numbers(
             ["Hour", "Spent"],
-            [[label, money_text(spent, account.currency)] for label, (_, spent) in zip(labels, hours, strict=True)],
+            [
+                [f"{label:%b %-d, %H:%M}", money_text(spent, account.currency)]
+                for label, (_, spent) in zip(labels, hours, strict=True)
+            ],
         ),
     )
 
@@ -67,8 +70,8 @@ def _hours_finding(anomaly: Anomaly, account: Account) -> str:
     return f"{money_text(anomaly.impact, account.currency, signed=True)} beyond the usual"
 
 
-def _label(moment: datetime, zone: ZoneInfo) -> str:
-    return f"{moment.astimezone(zone):%Y-%m-%dT%H:%M}"
+def _label(moment: datetime, zone: ZoneInfo) -> datetime:
+    return moment.astimezone(zone).replace(tzinfo=None)
 
 
 def _days(

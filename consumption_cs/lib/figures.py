@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ Number = Decimal | float | int | None
 class Series:
     """One set of bars or one line. `None` in `y` leaves a gap; `hover` overrides the text of each point.
 
+    `x` are days, hours as datetimes on the wall clock of the account (no zone), or names.
     Layers are areas stacked on each other. Two fans in a row are the borders of a band: the second one's name and
     tone are the band's.
     """
@@ -111,6 +112,7 @@ class Figure:
             "stacked": self.stacked,
             "fromZero": self.from_zero,
             "dates": any(isinstance(x, date) for series in self.series for x in series.x[:1]),
+            "hours": any(isinstance(x, datetime) for series in self.series for x in series.x[:1]),
             "marks": [{"x": str(m.x), "y": _drawn(m.y), "text": m.text, "tone": m.tone} for m in self.marks],
             "rules": [{"x": r.x and str(r.x), "y": _drawn(r.y), "text": r.text} for r in self.rules],
         }
