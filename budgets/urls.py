@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from budgets.views import (
     accuracy,
+    alert_quality,
     alerts,
     burndown,
     commit_changes,
@@ -14,6 +15,7 @@ from budgets.views import (
     invoices,
     ledger,
     margin,
+    notifications,
     periods,
     planned,
     planner,
@@ -118,6 +120,46 @@ urlpatterns: list[URLPattern] = [
     path("accounts/<uuid:account_id>/alerts/<uuid:alert_id>/forgiveness/", forgiveness.forgive, name="forgive"),
     path("accounts/<uuid:account_id>/alerts/<uuid:alert_id>/<slug:step>/", alerts.alert_step, name="alert_step"),
     path("forecasts/accuracy/", accuracy.accuracy, name="accuracy"),
+    path("notifications/", notifications.organization_notifications, name="notifications"),
+    path("notifications/deliveries/", notifications.organization_deliveries, name="deliveries"),
+    path(
+        "notifications/deliveries/<uuid:delivery_id>/replay/",
+        notifications.organization_delivery_replay,
+        name="delivery_replay",
+    ),
+    path(
+        "notifications/destinations/<uuid:destination_id>/<slug:change>/",
+        notifications.organization_destination_change,
+        name="destination_change",
+    ),
+    path("notifications/stop/<str:token>/", notifications.stop, name="stop_mails"),
+    path("me/notifications/", notifications.my_notifications, name="my_notifications"),
+    path(
+        "accounts/<uuid:account_id>/notifications/", notifications.account_notifications, name="account_notifications"
+    ),
+    path("accounts/<uuid:account_id>/notifications/routes/", notifications.route_new, name="route_new"),
+    path(
+        "accounts/<uuid:account_id>/notifications/routes/<uuid:route_id>/remove/",
+        notifications.route_remove,
+        name="route_remove",
+    ),
+    path(
+        "accounts/<uuid:account_id>/notifications/deliveries/",
+        notifications.account_deliveries,
+        name="account_deliveries",
+    ),
+    path(
+        "accounts/<uuid:account_id>/notifications/deliveries/<uuid:delivery_id>/replay/",
+        notifications.account_delivery_replay,
+        name="account_delivery_replay",
+    ),
+    path(
+        "accounts/<uuid:account_id>/notifications/destinations/<uuid:destination_id>/<slug:change>/",
+        notifications.account_destination_change,
+        name="account_destination_change",
+    ),
     path("finance/forgiveness/", forgiveness.requests, name="forgiveness"),
     path("finance/forgiveness/<uuid:forgiveness_id>/decide/", forgiveness.decide, name="forgiveness_decide"),
+    path("alerts/quality/", alert_quality.quality, name="alert_quality"),
+    path("alerts/quality/quality.csv", alert_quality.quality_csv, name="alert_quality_csv"),
 ]

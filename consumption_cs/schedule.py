@@ -20,6 +20,7 @@ ROUTES: dict[str, dict[str, str]] = {
 BEAT: dict[str, dict[str, Any]] = {
     "roll up": {"task": "budgets.tasks.catch_up_all", "schedule": 1.0, "options": {"expires": 1}},
     "settle": {"task": "budgets.tasks.settle_all", "schedule": 1.0, "options": {"expires": 1}},
+    "deliver": {"task": "budgets.tasks.deliver_all", "schedule": 1.0, "options": {"expires": 1}},
     "partitions": {
         "task": "usage.tasks.make_partitions",
         "schedule": timedelta(hours=6),

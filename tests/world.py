@@ -131,6 +131,7 @@ class World:
             "alert_id": own.guarded.alert.pk,
             "destination_id": own.guarded.destination.pk,
             "delivery_id": own.guarded.delivery.pk,
+            "route_id": own.guarded.route.pk,
             "forgiveness_id": own.guarded.forgiveness.pk,
             "step": "acknowledge",
             "change": "cancel",

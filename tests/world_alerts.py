@@ -38,6 +38,7 @@ class Guarded:
     delivery: Delivery
     forgiveness: Forgiveness
     staff_delivery: Delivery
+    route: Route
 
 
 def make_guarded(
@@ -50,7 +51,7 @@ def make_guarded(
     AlertTerms.objects.create(**own)
     destination = _destination(own, f"{canary} hook")
     NotificationWishes.objects.create(**own, membership=member)
-    Route.objects.create(**own, budget=budget, destination=destination)
+    route = Route.objects.create(**own, budget=budget, destination=destination)
     return Guarded(
         budget=budget,
         alert=alert,
@@ -62,6 +63,7 @@ def make_guarded(
         staff_delivery=_delivery(
             own, alert, f"{canary}-{INTERNAL}", now, is_internal=True, membership=staff, email=staff.user.email
         ),
+        route=route,
     )
 
 
@@ -109,7 +111,9 @@ def _alert(
 
 
 def _destination(own: dict[str, Any], name: str) -> Destination:
-    return Destination.objects.create(**own, kind="webhook", name=name, address=b"", shown=f"{name}.example")
+    return Destination.objects.create(
+        **own, kind="webhook", name=name, address=b"", shown=f"{name}.example", by_customer=True
+    )
 
 
 def _delivery(own: dict[str, Any], alert: Alert, canary: str, now: datetime, **more: Any) -> Delivery:
