@@ -102,7 +102,7 @@
       barmode: spec.stacked ? "stack" : "group", transition: { duration: 0 },
       margin: { l: 24 + widest * 6.6, r: 20, t: 18, b: 32 }, font: font({ color: colour("--chart-axis") }),
       hoverlabel: { bgcolor: colour("--surface"), bordercolor: colour("--line-strong"), font: font({ color: colour("--ink") }) },
-      xaxis: { ...axis, linecolor: colour("--line-strong"), showline: true, nticks: isSmall() ? 4 : 8, ...(spec.dates ? { type: "date", tickformat: spec.hours ? "%H:%M\n%b %-d" : "%b %-d", hoverformat: spec.hours ? "%a, %b %-d, %H:%M" : "%a, %b %-d" } : { type: "category" }) },
+      xaxis: { ...axis, linecolor: colour("--line-strong"), showline: true, nticks: isSmall() ? (spec.hours ? 3 : 4) : spec.hours ? 6 : 8, ...(spec.dates ? { type: "date", tickformat: spec.hours ? "%b %-d, %H:%M" : "%b %-d", hoverformat: spec.hours ? "%a, %b %-d, %H:%M" : "%a, %b %-d" } : { type: "category" }) },
       yaxis: { ...axis, gridcolor: colour("--chart-grid"), showgrid: true, tickvals: values, ticktext: values.map(format), range: [Math.min(values[0], low), Math.max(values.at(-1), high + (high - low) * (spec.marks.length ? 0.12 : 0.03)) || 1] },
       shapes: spec.rules.map(rule => rule.y !== null ? { ...straight, xref: "paper", x0: 0, x1: 1, y0: rule.y, y1: rule.y } : { ...straight, yref: "paper", x0: rule.x, x1: rule.x, y0: 0, y1: 1 }),
       annotations: [
