@@ -88,7 +88,7 @@ def detect_latest(usage: Floats, threshold_factor: Floats | float = 1.0) -> Late
         rows = np.nonzero(old & (length == hours))[0]
         for some in np.array_split(rows, -(-len(rows) // TOGETHER)):
             _judge(matrix[some, columns - hours :], some, columns - int(hours), factor[some], out)
-    for row in np.nonzero(old)[0]:
+    for row in np.nonzero(old)[0].tolist():
         _note_silence(matrix[row], row, out)
     return out
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from budgets.calc.anomaly import detect_latest, detect_spikes, onsets
-from budgets.calc.seasonal import WARM_UP, WEEK, Floats
+from budgets.calc.seasonal import WARM_UP, WEEK, Floats, middle, usual_hours
 
 HOURS = 70 * 24
 MOMENT = 60 * 24 + 11
@@ -134,3 +134,74 @@ def test_series_that_have_hardly_begun_say_nothing() -> None:
     for hours in (0, 1, 100, WARM_UP):
         found = detect_latest(np.full((3, hours), 5.0))
         assert found.kind.tolist() == ["", "", ""]
+
+
+def test_a_long_history_is_cut_and_the_answer_stays() -> None:
+    usage = busy_days(150 * 24 + 7)
+    usage[-3:] *= 3
+    overspend, _ = detect_spikes(usage)
+    assert overspend[-2:].all()
+    for end in (len(usage) - 3, len(usage) - 2, len(usage)):
+        assert (detect_latest(usage[None, :end]).kind[0] != "") == bool(overspend[end - 1])
+
+
+def test_a_series_alone_is_judged_as_among_others() -> None:
+    usage = np.stack([busy_days(seed=seed) for seed in range(1, 5)])
+    usage[1:, -4:] *= np.array([1.3, 2.0, 4.0])[:, None]
+    usage[2, : 20 * 24 + 5] = np.nan
+    together = detect_latest(usage)
+    for row in range(len(usage)):
+        alone = detect_latest(usage[row : row + 1])
+        assert alone.kind[0] == together.kind[row]
+        assert alone.score[0] == pytest.approx(together.score[row])
+        assert (alone.hours[0], alone.start[0]) == (together.hours[row], together.start[row])
+        assert alone.expected[0] == pytest.approx(together.expected[row])
+
+
+def test_silence_says_since_when_and_what_is_missing() -> None:
+    usage = busy_days()[None].copy()
+    usage[0, -12:] = 0.0
+    found = detect_latest(usage)
+    assert found.kind[0] == "silence"
+    assert (found.start[0], found.hours[0]) == (HOURS - 12, 12)
+    assert found.actual[0] == 0
+    assert found.expected[0] == pytest.approx(busy_days()[-12:].sum(), rel=0.3)
+
+
+def test_an_account_that_often_bursts_has_wider_limits_than_a_steady_one() -> None:
+    rng = np.random.default_rng(5)
+    steady, bursty = busy_days(), busy_days()
+    bursts = rng.random(HOURS) < 0.03
+    bursts[-30:] = False
+    bursty[bursts] *= 4
+    steady[-1] *= 3
+    bursty[-1] *= 3
+    found = detect_latest(np.stack([steady, bursty]))
+    assert found.kind[0] == "spike"
+    assert found.score[0] > 2 * found.score[1]
+    assert len(onsets(detect_spikes(bursty)[0])) <= 2  # of about 50 bursts
+
+
+def test_a_warm_week_does_not_alarm_every_day() -> None:
+    rng = np.random.default_rng(6)
+    level = np.zeros(HOURS // 24)
+    for day in range(1, len(level)):
+        level[day] = 0.85 * level[day - 1] + 0.08 * rng.standard_normal()
+    usage = busy_days() * np.exp(np.repeat(level, 24))
+    assert len(onsets(detect_spikes(usage)[0])) <= 1
+
+
+@pytest.mark.parametrize("count", range(1, 13))
+def test_the_middle_is_the_median(count: int) -> None:
+    columns = list(np.random.default_rng(count).random((count, 3, 40)))
+    np.testing.assert_allclose(middle(columns), np.median(np.stack(columns), axis=0))
+
+
+def test_what_is_usual_is_the_median_of_the_weeks_so_far() -> None:
+    usage = np.random.default_rng(3).random(5 * WEEK)
+    usual = usual_hours(usage[None])[0]
+    assert not usual[:WEEK].any()
+    for hour in (WEEK, WEEK + 1, 3 * WEEK - 1, 3 * WEEK, 4 * WEEK, 4 * WEEK + 5):
+        lags = [WEEK * week + shift for week in range(1, 5) for shift in (-1, 0, 1)]
+        known = [usage[hour - lag] for lag in lags if lag <= hour]
+        assert usual[hour] == pytest.approx(np.median(known))
