@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 
 from accounts.navigation import account_places, staff_places
+from consumption_cs.lib.demo_mails import FILES
 
 
 def viewer(request: HttpRequest) -> dict[str, Any]:
@@ -18,6 +20,7 @@ def viewer(request: HttpRequest) -> dict[str, Any]:
     return {
         "viewer": looking,
         "membership": membership,
+        "catches_mails": settings.DEMO and settings.EMAIL_BACKEND == FILES,
         "memberships": request.memberships,  # type: ignore[attr-defined]
         "organization": membership.organization,
         "account": account,

@@ -33,6 +33,7 @@ STAFF = (
     Place("Members", "accounts:members", "users"),
     Place("Keys", "accounts:keys", "key"),
     Place("Audit log", "accounts:audit", "book"),
+    Place("Notifications", "budgets:notifications", "bell"),
     Place("Settings", "accounts:settings", "settings"),
 )
 ACCOUNT = (
@@ -40,6 +41,7 @@ ACCOUNT = (
     Place("Workflows", "usage:workflows", "layers"),
     Place("Budgets", "budgets:budgets", "target"),
     Place("Alerts", "budgets:account_alerts", "bell"),
+    Place("Notifications", "budgets:account_notifications", "bell"),
     Place("Burndown", "budgets:burndown", "trending-down"),
     Place("Commits", "budgets:commits", "wallet"),
     Place("Ledger", "budgets:ledger", "book"),

@@ -3,7 +3,7 @@
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from accounts.views import health, home, styleguide
+from accounts.views import demo_mails, health, home, styleguide
 
 urlpatterns = [
     path("healthz", health.live, name="healthz"),
@@ -15,6 +15,8 @@ urlpatterns = [
     path("api/v1/", include("usage.api.urls")),
     path("compat/", include("usage.api.compat_urls")),
     path("styleguide/", styleguide.styleguide, name="styleguide"),
+    path("demo/mails/", demo_mails.mails, name="demo_mails"),
+    path("demo/mails/<slug:key>/", demo_mails.mail_html, name="demo_mail_html"),
     # People sign in with the address they were invited at; the library's pages to change it are not offered.
     path("sign-in/email/", home.not_offered),
     path("sign-in/", include("allauth.urls")),
