@@ -119,8 +119,9 @@ def test_each_step_of_a_limit_is_told_once() -> None:
     budget = Budget.objects.create(**own, name="Monthly")
     limit = Limit.objects.create(**own, budget=budget, number=1, action=Limit.Action.STOP, lift_roles=["admin"])
     event = LimitEvent.objects.create(
-        **own, budget=budget, limit=limit, kind="acting", period_start=NOW, at=NOW, used=Decimal(120), amount=Decimal(100)
-    )
+        **own, budget=budget, limit=limit, kind="acting", period_start=NOW, at=NOW, used=Decimal(120),
+        amount=Decimal(100),
+    )  # fmt: skip
     for _ in range(2):
         tell_limit(account.organization_id, NOW, [event])
     row = Delivery.objects.get()

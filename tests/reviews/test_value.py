@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumption_cs.lib.money import MoneyError, round_lines
 from budgets.calc.bridge import BridgeError, Work, unit_cost_bridge
+from consumption_cs.lib.money import MoneyError, round_lines
 from reviews.calc.unit_cost import (
     Day,
     Valued,
