@@ -89,6 +89,7 @@ def _list(request: HttpRequest, account: Account | None) -> HttpResponse:
         "families": [(name, words) for name, (words, _) in FAMILIES.items()],
         "severities": Alert.Severity.choices,
         "may_judge": can(viewer, "quality.view"),
+        "may_tell": can(viewer, "destination.manage"),
         "may_budget": account is not None and can(viewer, "budget.view"),
         "now": now,
     }
