@@ -11,6 +11,7 @@ crossings without an alert or a webhook, `duplicate` alerts or webhooks beyond o
 
 import argparse
 import json
+import os
 import random
 import threading
 import time
@@ -159,7 +160,11 @@ def add_forecasts(accounts: list[Any]) -> None:
 
 
 def add_webhook(organization_id: UUID, sink: Sink) -> None:
-    """Tell every alert to the sink."""
+    """Tell every alert of the organization to the sink."""
+    from budgets.actions.destinations import add_destination
+    from consumption_cs.lib.tenancy import Viewer
+
+    add_destination(Viewer(organization_id, role="admin"), None, "webhook", "Sink", sink.url, sink.url, [])
 
 
 class Crossings:
@@ -184,6 +189,7 @@ class Crossings:
 
 def measure(accounts: int, seconds: int, crossings: int, *, quiet: bool = False) -> Json:
     """All figures."""
+    os.environ["WEBHOOKS_TO_LOOPBACK"] = "1"  # the sink is on this machine, where no webhook may go otherwise
     with running_stack() as stack:
         setup_django()
         sink = Sink()
@@ -192,7 +198,8 @@ def measure(accounts: int, seconds: int, crossings: int, *, quiet: bool = False)
         load = SpreadLoad(stack, secret)
         load.accounts = accounts
         bodies = [load.bodies(BATCH, BATCH)[0] for _ in range(EVENTS_PER_S * seconds // BATCH)]
-        stack.run("web", *PROCESSES)
+        stack.run("web")
+        stack.run(*PROCESSES)
         watcher = Watcher(stack)
         chosen = [f"cust-{number * accounts // crossings}" for number in range(crossings)]
         crossing = Crossings(stack, secret, chosen, seconds)

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from budgets.actions import limits
 from budgets.actions.alerts import NewAlert, annotate, raise_alerts, recover, reopen, tick
 from budgets.calc.budget_rules import ACTUAL, PACES, Figures, Verdict, loudest, severity_of, verdict
 from budgets.models import Alert, AlertEvent, BudgetRule
@@ -84,6 +85,7 @@ def evaluate(
     if accepted:
         _judge_ended(organization_id, now, uses, known, accepted, found)
     _write(organization_id, now, found)
+    limits.advance(organization_id, now, uses)
     return uses
 
 
@@ -94,7 +96,7 @@ def evaluate_now(organization_id: UUID, now: datetime, accounts: Iterable[str]) 
 
 
 def watch(organization_id: UUID, now: datetime) -> int:
-    """What time alone does to alerts: see `alerts.tick`; and paces that slow down without any new use recover.
+    """What time alone does to alerts: see `alerts.tick`; paces without any new use recover, and limits go on.
 
     A second call changes nothing. Returns how many alerts `tick` changed.
     """
@@ -103,7 +105,8 @@ def watch(organization_id: UUID, now: datetime) -> int:
         paces = Alert.objects.filter(
             organization_id=organization_id, kind__in=list(PACES), recovered_at=None, period_end__gt=now
         )
-        accounts = sorted({str(account) for account in paces.values_list("account_id", flat=True)})
+        paced = {str(account) for account in paces.values_list("account_id", flat=True)}
+        accounts = sorted(paced.union(limits.due_accounts(organization_id, now)))
     for first in range(0, len(accounts), AT_ONCE):
         evaluate_now(organization_id, now, accounts[first : first + AT_ONCE])
     return changed

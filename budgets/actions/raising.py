@@ -59,12 +59,12 @@ def hold_accounts(organization_id: UUID, account_ids: Iterable[UUID | str]) -> N
         )
 
 
-def raise_alerts(organization_id: UUID, now: datetime, new: Sequence[NewAlert]) -> list[Alert]:
+def raise_alerts(organization_id: UUID, now: datetime, new: Sequence[NewAlert], *, tells: bool = True) -> list[Alert]:
     """Record what has not been recorded yet, by crossing, and tell it; return the alerts that are new.
 
     In the caller's transaction (`act_as`), which holds the accounts from here on. Silent ones are recorded only. More
     than three told alerts of an account within a week: later ones below critical go into the latest open one instead
-    of being told one by one.
+    of being told one by one. `tells` False: the caller tells of them itself.
     """
     if not new:
         return []
@@ -83,7 +83,7 @@ def raise_alerts(organization_id: UUID, now: datetime, new: Sequence[NewAlert]) 
     log(alerts, AlertEvent.Kind.RAISED, now, lambda alert: alert.headline)
     log([a for a in alerts if a.bundled_into_id], AlertEvent.Kind.BUNDLED, now, _bundled_words)
     told = [alert for alert in alerts if not alert.is_silent and alert.bundled_into_id is None]
-    if told:
+    if told and tells:
         outbox.tell(organization_id, now, "alert.raised", told)
     return alerts
 
