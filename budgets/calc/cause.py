@@ -145,7 +145,7 @@ class Verdict:
 
 @exactly
 def verdict(usual: Window, now: Window, source_share: Decimal | None, workflow_share: Decimal | None) -> Verdict:
-    """Say whether extra spend looks like growth or a loop, from named signs; honest when there is too little to see.
+    """Say whether extra spend looks like growth or a loop, from named signs: most of them must say so.
 
     `source_share`, `workflow_share`: the share of the extra that its largest key or version, and workflow, carries.
     """
@@ -166,7 +166,7 @@ def verdict(usual: Window, now: Window, source_share: Decimal | None, workflow_s
         return Verdict("too_little", 0, signs)
     for kind in (LOOP, GROWTH):
         agreeing = sum(sign.says == kind for sign in telling)
-        if agreeing >= 2 and agreeing >= AGREEING * len(telling):
+        if 2 * agreeing > len(signs) and agreeing >= AGREEING * len(telling):
             return Verdict(kind, agreeing, signs)
     return Verdict("unclear", 0, signs)
 

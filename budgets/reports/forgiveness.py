@@ -11,7 +11,7 @@ from django.db.models import F, QuerySet
 from accounts.models import Account
 from budgets.calc.forgiveness import not_eligible, spike_credit
 from budgets.models import Alert, Anomaly, Forgiveness
-from budgets.reports.cause import anomaly_window, median_window, same_hours_before, window_sums
+from budgets.reports.cause import anomaly_window, group_words, median_window, same_hours_before, window_sums
 from consumption_cs.lib.money import exponent
 from consumption_cs.lib.periods import HOUR, billing_month, day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer
@@ -93,6 +93,7 @@ def _lines(viewer: Viewer, account: Account, anomaly: Anomaly) -> list[dict[str,
             {
                 "meter": next((name for pk, name in names.items() if str(pk) == meter), meter),
                 "cell": cell,
+                "cell_words": group_words(cell),
                 "actual": f"{actual.quantity:f}",
                 "baseline": f"{max(actual.quantity - extra.quantity, Decimal(0)):f}",
                 "extra": f"{min(extra.quantity, actual.quantity):f}",

@@ -70,3 +70,9 @@ def test_more_work_of_many_that_succeeds_is_growth() -> None:
 
 def test_a_handful_of_attempts_gets_no_verdict() -> None:
     assert verdict(USUAL, Window(D(9), D(1), D(9), D(0), D(5)), None, None).kind == "too_little"
+
+
+def test_signs_that_contradict_each_other_are_no_verdict() -> None:
+    now = Window(D(44), D(24), D(44), D(24), D(120), D(1), 3, 2)
+    found = verdict(Window(D(4), D(2), D(4), D(4), D(5), D(1), 2, 2), now, D("0.6"), D("1"))
+    assert (found.kind, found.agreeing) == ("unclear", 0)
