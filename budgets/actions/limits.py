@@ -117,6 +117,8 @@ def _standing(state: LimitState) -> Standing:
 
 
 def _keep(state: LimitState | None, use: BudgetUse, standing: Standing) -> None:
+    if use.limit is None:
+        return
     row = state or LimitState(
         organization_id=use.budget.organization_id, account_id=use.budget.account_id, budget=use.budget
     )

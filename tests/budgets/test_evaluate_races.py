@@ -242,7 +242,7 @@ def _take(step: Step, account: Account, meter: Meter, budget: Budget, now: datet
     if step.kind == "use":
         at = now - timedelta(days=step.day)
         # A correction takes back what was used at most: below zero, tiers have no price.
-        quantity = max(D(step.number), -sum(amount for day, amount in oracle.events if day == at.date()))
+        quantity = max(D(step.number), -sum((amount for day, amount in oracle.events if day == at.date()), D(0)))
         oracle.events.append((at.date(), quantity))
         use(account, meter, at, str(quantity), now=now)
     elif step.kind == "amount" and D(step.number) != oracle.amount:
