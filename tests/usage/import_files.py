@@ -82,7 +82,7 @@ def closed(one: UsageImport, **options: Any) -> UsageImport:
 
 
 def packed(content: bytes) -> bytes:
-    return gzip.compress(content)
+    return gzip.compress(content, mtime=0)
 
 
 def finish_by_id(account: Account, import_id: str) -> None:
