@@ -2,7 +2,19 @@
 
 from django.urls import URLPattern, path
 
-from budgets.api import alerts, commits, costs, finance, forecasts, ledger, periods, planned, simulations, statements
+from budgets.api import (
+    alerts,
+    commits,
+    costs,
+    finance,
+    forecasts,
+    headroom,
+    ledger,
+    periods,
+    planned,
+    simulations,
+    statements,
+)
 
 app_name = "budgets-api"
 urlpatterns: list[URLPattern] = [
@@ -17,6 +29,7 @@ urlpatterns: list[URLPattern] = [
     path("accounts/<path:key>/commits", commits.CommitListView.as_view(), name="commits"),
     path("accounts/<path:key>/forecast", forecasts.AccountForecastView.as_view(), name="forecast"),
     path("accounts/<path:key>/forecasts", forecasts.ForecastListView.as_view(), name="forecasts"),
+    path("accounts/<path:key>/headroom", headroom.HeadroomView.as_view(), name="headroom"),
     path("accounts/<path:key>/planned-activities", planned.PlannedActivityListView.as_view(), name="planned"),
     path("accounts/<path:key>/ledger", ledger.LedgerView.as_view(), name="ledger"),
     path("accounts/<path:key>/statements", statements.StatementListView.as_view(), name="statements"),

@@ -1,0 +1,90 @@
+"""What a gateway is told: only a limit in force slows or stops, and never an exempt workflow."""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import Scope
+from budgets.actions.limits import NewLimit, set_limit
+from budgets.calc.headroom import LimitNow, decide
+from budgets.models import Budget
+from consumption_cs.lib.tenancy import enter
+from tests.budgets.budget_factories import make_budget, make_paying_account
+from tests.budgets.test_commits_api import Machine
+from tests.factories import staff_of
+
+ACTING = LimitNow("Everything", "stop", "acting", Decimal(100), Decimal(120))
+
+
+def test_a_limit_in_force_stops() -> None:
+    assert decide([ACTING], Decimal(0)) == ("stop", "Limit reached: the limit of “Everything” is in force.")
+
+
+def test_an_exempt_workflow_goes_on() -> None:
+    assert decide([replace(ACTING, is_exempt=True)], Decimal(0))[0] == "allow"
+
+
+def test_a_dry_run_and_a_grace_only_warn() -> None:
+    assert decide([replace(ACTING, is_dry_run=True)], Decimal(0))[0] == "warn"
+    assert decide([replace(ACTING, state="grace")], Decimal(0))[0] == "warn"
+
+
+def test_a_lifted_limit_allows() -> None:
+    assert decide([replace(ACTING, state="lifted")], Decimal(0))[0] == "allow"
+
+
+def test_a_batch_that_would_reach_the_limit_is_warned_of() -> None:
+    clear = replace(ACTING, state="clear", used=Decimal(60))
+    assert decide([clear], Decimal(39))[0] == "allow"
+    assert decide([clear], Decimal(40))[0] == "warn"
+
+
+def test_the_strictest_of_several_limits_decides_and_none_allows() -> None:
+    assert decide([replace(ACTING, action="throttle"), ACTING], Decimal(0))[0] == "stop"
+    assert decide([], Decimal(0))[0] == "allow"
+
+
+def test_a_rehearsal_answers_as_if_the_limit_were_in_force() -> None:
+    clear = replace(ACTING, state="clear", used=Decimal(0))
+    assert decide([clear], Decimal(0), rehearsal=True)[0] == "stop"
+    assert decide([replace(clear, action="notify")], Decimal(0), rehearsal=True)[0] == "allow"
+
+
+@pytest.fixture
+def budget() -> Budget:
+    account, _ = make_paying_account()
+    made = make_budget(account, "100", period=Budget.Period.MONTH)
+    enter(staff_of(account))
+    return made
+
+
+def asked(budget: Budget, query: str = "", **headers: str) -> Any:
+    enter(staff_of(budget.account))
+    machine = Machine(budget.organization, Scope.READ)
+    machine.headers |= headers
+    return machine.get(f"accounts/{budget.account.key}/headroom{query}")
+
+
+@pytest.mark.django_db
+def test_the_api_tells_what_is_left_and_how_long_that_holds(budget: Budget) -> None:
+    answer = asked(budget, "?cost=30")
+    assert answer.status_code == 200
+    assert (answer["Cache-Control"], answer.json()["decision"]) == ("private, max-age=2", "allow")
+    assert [Decimal(row["after"]) for row in answer.json()["budgets"]] == [Decimal(70)]
+    assert asked(budget, "?cost=30", **{"If-None-Match": answer["ETag"]}).status_code == 304
+
+
+@pytest.mark.django_db
+def test_the_api_answers_a_rehearsal_as_if_the_limit_were_in_force(budget: Budget) -> None:
+    set_limit(staff_of(budget.account), budget, NewLimit(action="stop"), timezone.now())
+    assert asked(budget).json()["decision"] == "allow"
+    answer = asked(budget, **{"X-Limit-Rehearsal": "1"})
+    assert (answer.json()["decision"], answer["X-Limit-Rehearsal"]) == ("stop", "1")
+
+
+@pytest.mark.django_db
+def test_an_unknown_workflow_is_refused_in_words(budget: Budget) -> None:
+    assert asked(budget, "?workflow=nobody").status_code == 400
