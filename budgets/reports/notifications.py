@@ -93,7 +93,7 @@ class DeliveryLine:
     @property
     def subject(self) -> str:
         data = self.row.payload.get("data", {}) if isinstance(self.row.payload, dict) else {}
-        return str(self.row.payload.get("subject") or data.get("headline") or data.get("text") or "")
+        return str(self.row.payload.get("heading") or data.get("headline") or data.get("text") or "")
 
     @property
     def receiver(self) -> str:
