@@ -56,7 +56,7 @@ def _webhook(address: str) -> str:
     check_reachable(address)
     parts = checked_url(address)
     secret_part = f"{parts.path}?{parts.query}" if parts.query else parts.path  # many receivers know us by it
-    return f"{parts.scheme}://{parts.netloc}/" + (f"… {secret_part[-4:]}" if len(secret_part) > 5 else "")
+    return f"{parts.scheme}://{parts.netloc}/" + (f"…{secret_part[-4:]}" if len(secret_part) > 5 else "")
 
 
 def _slack(address: str) -> str:

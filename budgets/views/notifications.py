@@ -31,6 +31,7 @@ from budgets.actions.stopping import gets_mails, seat_of, stop_mails
 from budgets.forms.notifications import DestinationForm, RouteForm, WishesForm
 from budgets.models import Destination, NotificationWishes
 from budgets.reports.notifications import DeliveryLine, deliveries, destinations, routes
+from budgets.reports.receivers import receivers
 from consumption_cs.lib.tenancy import Viewer, enter, leave
 
 LINES = 50
@@ -199,6 +200,7 @@ def _shown(
         "form": form,
         "destinations": destinations(viewer, account),
         "routes": routes(viewer, account) if account else None,
+        "told_now": receivers(account.organization_id, [account.pk]).people(account.pk, None) if account else [],
         "route_form": route_form or (RouteForm(viewer, account) if account else None),
     }
     return render(request, "budgets/notifications.html", context, status=status)

@@ -71,7 +71,7 @@ def test_what_of_an_address_is_a_secret_is_stored_sealed_and_not_shown(account: 
     enter(staff_of(account))
     place = Destination.objects.get()
     assert b"secret-path" not in bytes(place.address)
-    assert place.shown == "http://127.0.0.1:9/… path"
+    assert place.shown == "http://127.0.0.1:9/…path"
     assert "secret-path" not in owner.get(page(account)).content.decode()
 
 
