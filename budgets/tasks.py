@@ -11,6 +11,7 @@ from accounts.reports import organization_ids
 from budgets.actions import catch_up as catching_up
 from budgets.actions import (
     deliver,
+    digests,
     evaluate,
     forecast,
     forecast_calibration,
@@ -64,6 +65,13 @@ def verify_ledger(organization_id: str, nightly: bool = False) -> None:
 def deliver_all() -> None:
     """Send what waits in the outbox; a call that meets another one's work leaves it alone."""
     deliver.deliver_all(organization_ids(), timezone.now)
+
+
+@shared_task
+def deliver_digests() -> None:
+    """Write the digests that are due; the outbox sends them."""
+    for organization_id in organization_ids():
+        digests.write_digests(organization_id, timezone.now())
 
 
 @shared_task

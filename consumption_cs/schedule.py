@@ -21,6 +21,11 @@ BEAT: dict[str, dict[str, Any]] = {
     "roll up": {"task": "budgets.tasks.catch_up_all", "schedule": 1.0, "options": {"expires": 1}},
     "settle": {"task": "budgets.tasks.settle_all", "schedule": 1.0, "options": {"expires": 1}},
     "deliver": {"task": "budgets.tasks.deliver_all", "schedule": 1.0, "options": {"expires": 1}},
+    "digests": {
+        "task": "budgets.tasks.deliver_digests",
+        "schedule": timedelta(minutes=10),
+        "options": {"expires": 540},
+    },
     "partitions": {
         "task": "usage.tasks.make_partitions",
         "schedule": timedelta(hours=6),
