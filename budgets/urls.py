@@ -6,6 +6,7 @@ from budgets.views import (
     accuracy,
     alert_quality,
     alerts,
+    budgets,
     burndown,
     commit_changes,
     commits,
@@ -162,4 +163,7 @@ urlpatterns: list[URLPattern] = [
     path("finance/forgiveness/<uuid:forgiveness_id>/decide/", forgiveness.decide, name="forgiveness_decide"),
     path("alerts/quality/", alert_quality.quality, name="alert_quality"),
     path("alerts/quality/quality.csv", alert_quality.quality_csv, name="alert_quality_csv"),
+    path("accounts/<uuid:account_id>/budgets/", budgets.budgets, name="budgets"),
+    path("accounts/<uuid:account_id>/budgets/<uuid:budget_id>/", budgets.budget, name="budget"),
+    path("accounts/<uuid:account_id>/budgets/<uuid:budget_id>/lift/", budgets.limit_lift, name="limit_lift"),
 ]
