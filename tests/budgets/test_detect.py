@@ -86,6 +86,7 @@ def test_a_spike_of_a_workflow_is_told_once_with_its_money(account: Account, met
     assert "times the usual since 12:00 on Jun 17" in alert.headline
     assert 200 < Decimal(alert.numbers["impact"]) < 220
     assert Decimal(alert.numbers["actual"]) - Decimal(alert.numbers["expected"]) == Decimal(alert.numbers["impact"])
+    assert alert.cause is not None
     parts = [Decimal(part["amount"]) for part in alert.cause["parts"]]
     assert Decimal(alert.cause["opening"]) + sum(parts) == Decimal(alert.cause["closing"])
     assert alert.cause["rows"][0]["workflow"] == "wild"
