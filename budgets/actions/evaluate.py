@@ -21,7 +21,7 @@ from budgets.models import Alert, AlertEvent, BudgetRule
 from budgets.reports.budget_alert_words import headline_of, numbers_of, source_headline
 from budgets.reports.budget_figures import NewSource, figures_of, new_sources
 from budgets.reports.budget_use import BudgetUse, budget_uses
-from budgets.reports.decided_budgets import kept_budgets
+from budgets.reports.decided_budgets import Decided, kept_budgets
 from consumption_cs.lib.display import money_text
 from consumption_cs.lib.tenancy import Viewer, act_as
 
@@ -246,12 +246,16 @@ def _judge_ended(
     }
     if not moments:
         return
-    ended = budget_uses(organization_id, now, moments=moments, budget_ids=moments)
+    decided = [Decided(use.budget, use.version, _actual(use), use.limit) for use in uses if use.budget.pk in moments]
+    ended = budget_uses(organization_id, now, moments=moments, decided=decided)
     ended = [use for use in ended if use.version.created_at < use.end]
-    figures = figures_of(organization_id, now, [replace(use, rules=()) for use in ended])
+    figures = figures_of(organization_id, now, ended)
     for use in ended:
-        actual = tuple(rule for rule in use.rules if rule.kind in ACTUAL)
-        _judge(replace(use, rules=actual), figures[use.budget.pk], known, accepted, found)
+        _judge(use, figures[use.budget.pk], known, accepted, found)
+
+
+def _actual(use: BudgetUse) -> tuple[BudgetRule, ...]:
+    return tuple(rule for rule in use.rules if rule.kind in ACTUAL)
 
 
 def _write(organization_id: UUID, now: datetime, found: _Found) -> None:
