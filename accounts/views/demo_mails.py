@@ -42,5 +42,5 @@ def mail_html(request: HttpRequest, key: str) -> HttpResponse:
 def _found() -> list[CaughtMail]:
     if not settings.DEMO or settings.EMAIL_BACKEND != FILES:
         raise Http404
-    folder = Path(settings.EMAIL_FILE_PATH)
+    folder = Path(str(getattr(settings, "EMAIL_FILE_PATH", "")))
     return caught_mails(folder) if folder.is_dir() else []

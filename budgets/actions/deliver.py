@@ -102,10 +102,11 @@ def _choose(rows: "QuerySet[Delivery]", now: datetime, most: int) -> list[Delive
         if not batch:
             break
         for row in batch:
-            if len(taken) < most and under_way.get(row.destination_id, 0) < AT_ONCE_FOR_ONE:
+            place = row.destination_id
+            if len(taken) < most and (place is None or under_way.get(place, 0) < AT_ONCE_FOR_ONE):
                 taken.append(row)
-                if row.destination_id:
-                    under_way[row.destination_id] = under_way.get(row.destination_id, 0) + 1
+                if place:
+                    under_way[place] = under_way.get(place, 0) + 1
         full = [pk for pk, number in under_way.items() if number >= AT_ONCE_FOR_ONE]
     return taken
 
@@ -120,18 +121,18 @@ def _letter(row: Delivery, now: datetime) -> Letter | None:
     place = row.destination
     if place is None:
         if row.membership is None or not row.membership.user.is_active:
-            return _close(row, "The person has no seat any more.")
+            return _closed(row, "The person has no seat any more.")
         stop = urljoin(settings.SITE_URL, reverse("budgets:stop_mails", args=[stop_token(row.membership)]))
         return Letter(str(row.pk), "email", row.email, row.payload, (), row.organization.name, stop, _told_note(row))
     if place.removed_at or place.disabled_at:
-        return _close(row, "The destination was removed." if place.removed_at else "The destination is switched off.")
+        return _closed(row, "The destination was removed." if place.removed_at else "The destination is switched off.")
     try:
         secrets = [unseal(place.secret)] if place.secret else []
         if place.old_secret and place.old_secret_until and place.old_secret_until > now:
             secrets.append(unseal(place.old_secret))
         address = unseal(place.address)
     except SealError:
-        return _close(row, "The address or secret cannot be read; enter it again.")
+        return _closed(row, "The address or secret cannot be read; enter it again.")
     return Letter(str(row.pk), place.kind, address, row.payload, tuple(secrets), row.organization.name)
 
 
@@ -139,9 +140,10 @@ def _told_note(row: Delivery) -> str:
     return row.note.replace("Held until", "This message was held until") if row.note.startswith("Held") else ""
 
 
-def _close(row: Delivery, note: str) -> None:
+def _closed(row: Delivery, note: str) -> Letter | None:
     row.state, row.note, row.leased_until = State.CANCELLED, note, None
     row.save(update_fields=["state", "note", "leased_until"])
+    return None
 
 
 def record(organization_id: UUID, delivery_id: UUID, outcome: Outcome, now: datetime) -> None:

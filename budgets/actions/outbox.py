@@ -128,7 +128,7 @@ def _alert_news(topic: str, alert: Alert, account: Account, now: datetime) -> _N
     url = site_url("budgets:alert", account.pk, alert.pk)
     again = "" if topic == "alert.raised" else f":{now.timestamp():.6f}"
     budget = {"id": str(alert.budget_id), "name": alert.budget.name} if alert.budget else None
-    message = {
+    message: dict[str, Any] = {
         "subject": f"{account.name}: {_LEADS.get(topic, '')}{alert.headline}",
         "heading": f"{_LEADS.get(topic, '')}{alert.headline}",
         "text": _belonging(alert, account, now),
@@ -165,7 +165,7 @@ def _limit_news(event: LimitEvent, account: Account) -> _News:
     words = f"“{event.budget.name}” {_LIMIT_WORDS[kind]}"
     url = site_url("budgets:budget", account.pk, event.budget_id) or site_url("budgets:account_alerts", account.pk)
     used, amount = (money_text(value, account.currency) for value in (event.used, event.amount))
-    message = {
+    message: dict[str, Any] = {
         "subject": f"{account.name}: {words}",
         "heading": words,
         "text": f"{account.name} used {used} of {amount}.",

@@ -34,7 +34,7 @@ def seat_of(token: str) -> tuple[Viewer, Membership] | None:
 def stop_mails(seat: Membership) -> None:
     """No more alerts and digests by mail to this seat. Again changes nothing."""
     wishes, _ = NotificationWishes.objects.get_or_create(
-        organization_id=seat.organization_id, account_id=seat.account_id, membership=seat
+        membership=seat, defaults={"organization_id": seat.organization_id, "account_id": seat.account_id}
     )
     wishes.by_mail, wishes.digest = False, NotificationWishes.Digest.NONE
     wishes.save(update_fields=["by_mail", "digest"])

@@ -148,7 +148,7 @@ def test_a_slow_receiver_delays_no_other() -> None:
 def test_webhooks_are_signed_by_both_secrets_while_one_is_rotated(monkeypatch: pytest.MonkeyPatch) -> None:
     account = make_account()
     place = hook(account)
-    old = unseal(place.secret)
+    old = unseal(place.secret or b"")
     new = rotate(staff_of(account), place, NOW)
     queued(account, place)
     (_, letter), *_ = lease(account.organization_id, NOW, 1)
