@@ -9,7 +9,7 @@ from django import forms
 from django.core.validators import validate_email
 
 from accounts.models import Account
-from budgets.models import Destination, NotificationWishes
+from budgets.models import Budget, Destination, NotificationWishes
 from budgets.reports.notifications import TOPICS, budgets_to_tell, places_to_tell, seats_to_tell
 from consumption_cs.lib.outgoing import AddressError, SendError, check_reachable, checked_url
 from consumption_cs.lib.tenancy import Viewer
@@ -98,7 +98,9 @@ class RouteForm(forms.Form):
     """Who hears of what."""
 
     receiver = forms.ChoiceField(label="Who")
-    budget = forms.ModelChoiceField(None, required=False, empty_label="Every alert of the account", label="Of what")
+    budget = forms.ModelChoiceField(
+        Budget.objects.none(), required=False, empty_label="Every alert of the account", label="Of what"
+    )
     is_escalation = forms.BooleanField(required=False, label="Only what nobody has acknowledged in time")
 
     def __init__(self, viewer: Viewer, account: Account, *args: Any, **kwargs: Any) -> None:
