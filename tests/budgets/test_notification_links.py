@@ -38,7 +38,8 @@ def test_a_customer_adds_a_webhook_and_sees_its_secret_once() -> None:
     secret = unseal(made.secret or b"")
     assert secret.startswith("whsec_")
     assert secret in page
-    assert (made.by_customer, made.shown) == (True, "https://hooks.example.com/…=abc")
+    assert made.by_customer
+    assert "token" not in made.shown
     assert Route.objects.get().destination == made
     listed = client.get(at(account)).content.decode()
     assert "Billing" in listed
