@@ -114,7 +114,7 @@ class RouteForm(forms.Form):
         self.fields["budget"].queryset = budgets_to_tell(viewer, account)  # type: ignore[attr-defined]
 
 
-class WishesForm(forms.ModelForm):  # type: ignore[type-arg]
+class WishesForm(forms.ModelForm):
     """What one member wants to get by mail, and when not."""
 
     timezone = forms.ChoiceField(label="Your time zone")
