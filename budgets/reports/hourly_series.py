@@ -18,22 +18,30 @@ WINDOW_HOURS = 60 * 24  # usage_hour keeps 60 days
 # An hour's money is its share of its day's, by quantity, or by events where nothing was measured. Meters that are
 # muted at any time of the window are left out of all of it, so that what is usual does not change at its edge.
 _SERIES = """
-SELECT hours.account_id, hours.workflow_id,
-    array_agg(extract(epoch FROM wanted.until - hours.starts_at)::int / 3600),
+WITH wanted AS (
+    SELECT * FROM unnest(%(accounts)s::uuid[], %(zones)s::text[], %(untils)s::timestamptz[])
+        AS one(account_id, zone, until)
+), hours AS MATERIALIZED (
+    SELECT hours.account_id, hours.workflow_id, coalesce(hours.workflow_id, %(none)s::uuid) AS work, hours.meter_id,
+        hours."group", (hours.starts_at AT TIME ZONE wanted.zone)::date AS day,
+        extract(epoch FROM wanted.until - hours.starts_at)::int / 3600 AS ago, hours.quantity, hours.events
+    FROM wanted JOIN usage_hour AS hours ON hours.account_id = wanted.account_id
+    WHERE hours.organization_id = %(organization)s
+        AND hours.starts_at >= wanted.until - make_interval(hours => %(window)s) AND hours.starts_at < wanted.until
+        AND NOT EXISTS (
+            SELECT FROM unnest(%(muted_accounts)s::uuid[], %(muted_meters)s::uuid[]) AS muted(account, meter)
+            WHERE muted.account = hours.account_id AND muted.meter = hours.meter_id)
+), days AS MATERIALIZED (
+    SELECT days.account_id, coalesce(days.workflow_id, %(none)s::uuid) AS work, days.meter_id, days."group", days.day,
+        days.spend, days.quantity, days.events
+    FROM usage_day AS days
+    WHERE days.organization_id = %(organization)s AND days.account_id = ANY(%(accounts)s::uuid[])
+        AND days.day >= (SELECT min(until) FROM wanted)::date - %(window)s / 24 - 2
+)
+SELECT hours.account_id, hours.workflow_id, array_agg(hours.ago),
     array_agg((CASE WHEN days.quantity <> 0 THEN days.spend * hours.quantity / days.quantity
          WHEN days.events <> 0 THEN days.spend * hours.events / days.events ELSE 0 END)::float8)
-FROM unnest(%(accounts)s::uuid[], %(zones)s::text[], %(untils)s::timestamptz[]) AS wanted(account_id, zone, until)
-JOIN usage_hour AS hours ON hours.account_id = wanted.account_id
-JOIN usage_day AS days ON days.organization_id = hours.organization_id
-    AND days.account_id = hours.account_id AND days.meter_id = hours.meter_id
-    AND coalesce(days.workflow_id, days.meter_id) = coalesce(hours.workflow_id, hours.meter_id)
-    AND days."group" = hours."group"
-    AND days.day = (hours.starts_at AT TIME ZONE wanted.zone)::date
-WHERE hours.organization_id = %(organization)s AND days.organization_id = %(organization)s
-    AND days.day >= (SELECT min(until)::date FROM unnest(%(untils)s::timestamptz[]) AS until) - %(window)s / 24 - 1
-    AND hours.starts_at >= wanted.until - make_interval(hours => %(window)s) AND hours.starts_at < wanted.until
-    AND NOT EXISTS (SELECT FROM unnest(%(muted_accounts)s::uuid[], %(muted_meters)s::uuid[]) AS muted(account, meter)
-                    WHERE muted.account = hours.account_id AND muted.meter = hours.meter_id)
+FROM hours JOIN days USING (account_id, work, meter_id, "group", day)
 GROUP BY hours.account_id, hours.workflow_id
 """
 
@@ -80,6 +88,7 @@ def hourly_series(
                 "zones": [account.timezone for account in accounts],
                 "untils": [until[account.pk] for account in accounts],
                 "window": WINDOW_HOURS,
+                "none": UUID(int=0),  # equal to itself, unlike null: the rows can be hashed
                 "muted_accounts": [account for account, _ in pairs],
                 "muted_meters": [meter for _, meter in pairs],
             },
