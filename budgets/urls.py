@@ -164,6 +164,12 @@ urlpatterns: list[URLPattern] = [
     path("alerts/quality/", alert_quality.quality, name="alert_quality"),
     path("alerts/quality/quality.csv", alert_quality.quality_csv, name="alert_quality_csv"),
     path("accounts/<uuid:account_id>/budgets/", budgets.budgets, name="budgets"),
+    path("accounts/<uuid:account_id>/budgets/new/", budgets.budget_new, name="budget_new"),
     path("accounts/<uuid:account_id>/budgets/<uuid:budget_id>/", budgets.budget, name="budget"),
+    path(
+        "accounts/<uuid:account_id>/budgets/<uuid:budget_id>/change/<slug:change>/",
+        budgets.budget_step,
+        name="budget_step",
+    ),
     path("accounts/<uuid:account_id>/budgets/<uuid:budget_id>/lift/", budgets.limit_lift, name="limit_lift"),
 ]

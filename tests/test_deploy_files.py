@@ -62,7 +62,7 @@ def test_every_variable_of_the_compose_file_is_in_the_example() -> None:
 
 def test_the_image_holds_every_package(compose: dict[str, Any]) -> None:
     copied = set(re.findall(r"^COPY (\w+) \w+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
-    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"}
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks", "scripts"}
     assert copied == packages | {"templates"}
     assert {f"!{name}" for name in copied} <= set((ROOT / ".dockerignore").read_text().split())
 

@@ -89,9 +89,9 @@ def _mail(letter: Letter, started: float) -> Outcome:
         headers["List-Unsubscribe"] = f"<{letter.unsubscribe_url}>"
         headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     subject = " ".join(str(letter.payload.get("subject", "")).split())
-    text = render_to_string("budgets/mail/notice.txt", context)
+    text = render_to_string("email/notice.txt", context)
     mail = EmailMultiAlternatives(subject, text, to=[letter.address], headers=headers)
-    mail.attach_alternative(render_to_string("budgets/mail/notice.html", context), "text/html")
+    mail.attach_alternative(render_to_string("email/notice.html", context), "text/html")
     try:
         mail.send()
     except smtplib.SMTPRecipientsRefused:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from accounts.models import Account
 from budgets.models import Alert, Anomaly, Budget
+from budgets.reports.budget_use import BudgetUse
 from budgets.reports.hourly_spend import hourly_spend
 from budgets.reports.scope_days import scope_days
 from consumption_cs.lib.display import money_text
@@ -87,19 +88,43 @@ def _days(
     told_on = day_of(alert.raised_at, zone)
     at_told = sums[known.index(told_on)] if told_on in known else None
     amount = Decimal(alert.version.amount) if alert.version else None
+    marks = [Mark(told_on, at_told, "Told", "ink")] if at_told is not None else []
+    return _so_far("alert", account, days, known, sums, amount, marks)
+
+
+def _so_far(
+    name: str,
+    account: Account,
+    days: list[date],
+    known: list[date],
+    sums: list[Decimal | None],
+    amount: Decimal | None,
+    marks: list[Mark],
+) -> Figure:
     return Figure(
-        id="alert",
+        id=name,
         headline=_days_finding(sums, amount, account),
-        sub=f"{account.currency}, added up from {short_date(first)}, at the contract rate.",
+        sub=f"{account.currency}, added up from {short_date(days[0])}, at the contract rate.",
         summary="Line chart of the spend of the period, added up day by day, with the budget.",
         series=[Series("Spent so far", days, [*sums, *[None] * (len(days) - len(sums))], kind="area")],
         rules=[Rule("Budget", y=amount)] if amount is not None else [],
-        marks=[Mark(told_on, at_told, "Told", "ink")] if at_told is not None else [],
+        marks=marks,
         currency=account.currency,
         numbers=Numbers(
             ["Day", "Spent so far"], [_row(day, total, account) for day, total in zip(known, sums, strict=True)]
         ),
     )
+
+
+def budget_figure(viewer: Viewer, account: Account, use: BudgetUse, now: datetime) -> Figure:
+    """The same for a budget's own page: its period so far."""
+    days = [
+        use.first_day + timedelta(days=index) for index in range(min((use.after_day - use.first_day).days, MOST_DAYS))
+    ]
+    spent = scope_days(viewer, use.budget, use.first_day, use.after_day)
+    known = [day for day in days if day <= use.today]
+    sums: list[Decimal | None] = list(accumulate(spent.get(day, Decimal(0)) for day in known))
+    return _so_far("budget", account, days, known, sums, use.amount, [])
 
 
 def _row(day: date, total: Decimal | None, account: Account) -> list[str]:

@@ -1,15 +1,19 @@
 """The daily money of what a budget covers."""
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 from django.db.models import JSONField, Sum
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
 
+from accounts.models import Account
 from budgets.models import Budget
+from consumption_cs.lib.periods import add_months, day_of, zone_of
 from consumption_cs.lib.tenancy import TenantQuerySet, Viewer
 from usage.models import AccountDay, UsageDay
+
+ROOM = Decimal("1.15")
 
 
 def scope_days(viewer: Viewer, budget: Budget, first: date, after: date) -> dict[date, Decimal]:
@@ -31,3 +35,17 @@ def scope_rows(viewer: Viewer, budget: Budget) -> TenantQuerySet:
         value = KeyTextTransform(budget.dimension, Cast("group", JSONField()))
         rows = rows.exclude(group="").annotate(part=value).filter(part=budget.dimension_value)
     return rows
+
+
+def suggested_amount(viewer: Viewer, account: Account, now: datetime) -> Decimal | None:
+    """Return last calendar month's spend with 15 % of room, on two figures; None when nothing was spent."""
+    this_month = day_of(now, zone_of(account.timezone)).replace(day=1)
+    rows = AccountDay.objects.visible_to(viewer).filter(
+        account=account, day__gte=add_months(this_month, -1), day__lt=this_month
+    )
+    spent = rows.aggregate(sum=Sum("spend"))["sum"]
+    if not spent or spent < 1:
+        return None
+    wanted = Decimal(spent) * ROOM
+    step = Decimal(10) ** (wanted.adjusted() - 1)
+    return (wanted / step).quantize(Decimal(1)) * step
