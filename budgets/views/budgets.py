@@ -124,6 +124,7 @@ def budget(request: HttpRequest, account_id: UUID, budget_id: UUID) -> HttpRespo
         "form": form,
         "may_edit": may_edit,
         "may_change": can(viewer, "budget.edit"),
+        "may_tell": can(viewer, "destination.manage"),
         "rules_form": RulesForm(initial=_told(use)),
         "chart": budget_figure(viewer, account, use, now),
         "alerts": told_alerts(viewer, account).filter(budget=found).order_by("-raised_at")[:MOST_ALERTS],
