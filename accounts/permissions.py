@@ -27,6 +27,7 @@ _READ_STAFF = frozenset(
         "forecast.view",
         "alert.view",
         "budget.view",
+        "book.view",
     }
 )
 _READ_KEY = _READ_STAFF | {"meter.view"}
@@ -35,6 +36,14 @@ _READ_PORTAL = frozenset({"usage.view", "money.view", "workflow.view", "forecast
 CAPABILITIES: dict[str, frozenset[str]] = {
     Role.ADMIN: _READ_STAFF
     | {
+        "book.edit",
+        "book.exchange",
+        "capacity.view",
+        "health.override",
+        "play.manage",
+        "recipe.edit",
+        "retention.edit",
+        "retention.view",
         "alert.handle",
         "budget.edit",
         "destination.manage",
@@ -70,6 +79,14 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     },
     Role.LEADER: _READ_STAFF
     | {
+        "book.edit",
+        "book.exchange",
+        "capacity.view",
+        "health.override",
+        "play.manage",
+        "recipe.edit",
+        "retention.edit",
+        "retention.view",
         "alert.handle",
         "budget.edit",
         "forgiveness.decide",
@@ -90,6 +107,9 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     },
     Role.CSM: _READ_STAFF
     | {
+        "book.edit",
+        "book.exchange",
+        "health.override",
         "alert.handle",
         "budget.edit",
         "destination.manage",
@@ -108,6 +128,7 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     },
     Role.FIELD_CTO: _READ_STAFF
     | {
+        "book.edit",
         "alert.handle",
         "budget.edit",
         "forgiveness.request",
@@ -126,6 +147,10 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     },
     Role.FINANCE: _READ_STAFF
     | {
+        "book.edit",
+        "book.exchange",
+        "retention.edit",
+        "retention.view",
         "alert.handle",
         "budget.edit",
         "forgiveness.decide",
@@ -200,6 +225,7 @@ CAPABILITIES: dict[str, frozenset[str]] = {
         "planned.edit",
         "price.manage",
         "alert.handle",
+        "book.edit",
         "budget.edit",
     },
 }
