@@ -1,0 +1,212 @@
+"""What a replay reads: hours, days, anomalies, plans, what people judged, and forecasts. One query each."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Exists, OuterRef
+
+from accounts.models import Account
+from budgets.calc.budget_rules import Fan
+from budgets.calc.replay_hours import Used
+from budgets.models import Alert, Anomaly, PlannedActivity
+from budgets.reports.budget_figures import OLD_DAYS
+from consumption_cs.lib.money import exactly
+from consumption_cs.lib.periods import DAY
+from consumption_cs.lib.tenancy import Viewer
+
+ZERO = Decimal(0)
+Work = UUID | None
+
+# The rows that a budget counts, as in budget_use; `named` workflows by themselves, all others together.
+_SCOPE = """
+    {t}.organization_id = %(organization)s AND {t}.account_id = %(account)s
+    AND (%(workflow)s::uuid IS NULL OR {t}.workflow_id = %(workflow)s::uuid)
+    AND (%(meter)s::uuid IS NULL OR {t}.meter_id = %(meter)s::uuid)
+    AND (%(dimension)s = '' OR CASE WHEN {t}."group" = '' THEN false
+        ELSE {t}."group"::jsonb ->> %(dimension)s = %(value)s END)
+"""
+_DAYS = f"""
+SELECT CASE WHEN days.workflow_id = ANY(%(named)s::uuid[]) THEN days.workflow_id END, days.day,
+    coalesce(sum(days.spend), 0), sum(days.outcomes), sum(days.finished)::bigint,
+    sum(days.successes)::bigint
+FROM usage_day AS days WHERE {_SCOPE.format(t="days")} AND days.day >= %(first)s AND days.day < %(after)s
+GROUP BY 1, 2
+"""  # noqa: S608 - our own texts
+# Money of a day that no usage has: a fee, or what rounding left.
+_REST = """
+SELECT total.day, total.spend - total.adjustment - coalesce(sum(days.spend), 0)
+FROM account_day AS total LEFT JOIN usage_day AS days ON days.organization_id = total.organization_id
+    AND days.account_id = total.account_id AND days.day = total.day
+WHERE total.organization_id = %(organization)s AND total.account_id = %(account)s AND total.day >= %(first)s
+    AND total.day < %(after)s
+GROUP BY total.day, total.spend, total.adjustment
+HAVING total.spend - total.adjustment <> coalesce(sum(days.spend), 0)
+"""
+# An hour's money is its row's share of the day's, by quantity; of a day's row without quantity, by events.
+_HOURS = f"""
+WITH hours AS MATERIALIZED (
+    SELECT coalesce(hours.workflow_id, %(none)s::uuid) AS work, hours.meter_id, hours."group", hours.starts_at,
+        (hours.starts_at AT TIME ZONE %(zone)s)::date AS day, hours.quantity, hours.events, hours.outcomes,
+        hours.finished, hours.successes
+    FROM usage_hour AS hours
+    WHERE {_SCOPE.format(t="hours")} AND hours.starts_at >= %(start)s AND hours.starts_at < %(end)s
+), days AS MATERIALIZED (
+    SELECT coalesce(days.workflow_id, %(none)s::uuid) AS work, days.meter_id, days."group", days.day, days.spend,
+        days.quantity, days.events
+    FROM usage_day AS days WHERE {_SCOPE.format(t="days")} AND days.day >= %(first)s AND days.day < %(after)s
+)
+SELECT CASE WHEN hours.work = ANY(%(named)s::uuid[]) THEN hours.work END, hours.starts_at,
+    coalesce(sum(CASE WHEN days.quantity <> 0 THEN days.spend * hours.quantity / days.quantity
+         WHEN days.events <> 0 THEN days.spend * hours.events / days.events ELSE 0 END), 0),
+    sum(hours.outcomes), sum(hours.finished)::bigint, sum(hours.successes)::bigint
+FROM hours JOIN days USING (work, meter_id, "group", day)
+GROUP BY 1, 2
+"""  # noqa: S608 - our own texts
+# What is to come from each day on, by each run that was in force on it: as in budget_figures.
+_FANS = """
+SELECT run.made_at, seen.today, spend_p10[seen.after - as_of] - coalesce(spend_p10[seen.today - as_of], 0),
+    spend_p50[seen.after - as_of] - coalesce(spend_p50[seen.today - as_of], 0),
+    spend_p90[seen.after - as_of] - coalesce(spend_p90[seen.today - as_of], 0)
+FROM budgets_forecastrun AS run
+JOIN unnest(%(todays)s::date[], %(afters)s::date[]) AS seen(today, after)
+    ON run.as_of > seen.today - %(old)s AND run.as_of <= seen.today
+WHERE run.organization_id = %(organization)s AND run.account_id = %(account)s AND run.as_of > %(first)s - %(old)s
+    AND run.as_of < %(after)s AND spend_p10[seen.after - as_of] IS NOT NULL
+ORDER BY seen.today, run.as_of, run.made_at
+"""
+_NEW = """
+SELECT days.workflow_id, max(workflow.name), days.day, sum(days.spend)
+FROM usage_day AS days JOIN usage_workflow AS workflow ON workflow.id = days.workflow_id
+WHERE days.organization_id = %(organization)s AND days.account_id = %(account)s
+    AND (%(workflow)s::uuid IS NULL OR days.workflow_id = %(workflow)s::uuid)
+    AND (%(meter)s::uuid IS NULL OR days.meter_id = %(meter)s::uuid)
+    AND days.day >= %(first)s AND days.day < %(after)s AND NOT EXISTS (
+        SELECT FROM usage_day AS before WHERE before.organization_id = %(organization)s
+            AND before.account_id = %(account)s AND before.day < days.day AND before.workflow_id = days.workflow_id)
+GROUP BY days.workflow_id, days.day HAVING sum(days.spend) > 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which usage of which account is read: what a budget counts, and the workflows to keep apart."""
+
+    viewer: Viewer
+    account: Account
+    workflow_id: UUID | None = None
+    meter_id: UUID | None = None
+    dimension: str = ""
+    dimension_value: str = ""
+    named: tuple[UUID, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        return self.workflow_id is None and self.meter_id is None and not self.dimension
+
+    def values(self, first: date, after: date) -> dict[str, Any]:
+        return {
+            "organization": self.viewer.organization_id,
+            "account": self.account.pk,
+            "zone": self.account.timezone,
+            "workflow": self.workflow_id,
+            "meter": self.meter_id,
+            "dimension": self.dimension,
+            "value": self.dimension_value,
+            "named": list(self.named),
+            "none": UUID(int=0),
+            "first": first,
+            "after": after,
+        }
+
+
+def used_days(wanted: Wanted, first: date, after: date) -> dict[Work, dict[date, Used]]:
+    """Return what each local day of [first, after) has, by named workflow; None: all others."""
+    found: dict[Work, dict[date, Used]] = defaultdict(dict)
+    for work, day, *used in _rows(_DAYS, wanted.values(first, after)):
+        found[work][day] = Used(*used)
+    if wanted.is_whole:
+        for day, rest in _rows(_REST, wanted.values(first, after)):
+            was = found[None].get(day, Used())
+            found[None][day] = Used(was.spent + rest, was.outcomes, was.finished, was.successes)
+    return found
+
+
+def used_hours(
+    wanted: Wanted, first: date, after: date, start: datetime, end: datetime
+) -> dict[Work, dict[datetime, Used]]:
+    """Return what each hour that is kept of [start, end), in local days [first, after), has, in the same way."""
+    found: dict[Work, dict[datetime, Used]] = defaultdict(dict)
+    with connection.cursor() as cursor:
+        # The planner expects a handful of rows and would walk the days once for every hour.
+        cursor.execute("SET LOCAL enable_nestloop = off")
+        cursor.execute(_HOURS, wanted.values(first, after) | {"start": start, "end": end})
+        rows = cursor.fetchall()
+        cursor.execute("SET LOCAL enable_nestloop = on")
+    for work, starts_at, *used in rows:
+        found[work][starts_at] = Used(*used)
+    return found
+
+
+def anomalies(wanted: Wanted, start: datetime, end: datetime) -> list[Anomaly]:
+    """Return what was unusual and unwanted: more than expected, not muted, and by nobody judged expected or wrong."""
+    judged = Alert.objects.filter(anomaly=OuterRef("pk"), feedback__in=(Alert.Feedback.EXPECTED, Alert.Feedback.WRONG))
+    rows = Anomaly.objects.visible_to(wanted.viewer).filter(
+        ~Exists(judged), account=wanted.account, muted_by=None, impact__gt=0, actual__gt=0, started_at__lt=end,
+        seen_until__gt=start,
+    )  # fmt: skip
+    if wanted.workflow_id:
+        rows = rows.filter(workflow_id=wanted.workflow_id)
+    return list(rows.exclude(kind=Anomaly.Kind.SILENCE).select_related("workflow").order_by("started_at"))
+
+
+def plans(wanted: Wanted, first: date, after: date) -> list[PlannedActivity]:
+    """Return what was planned on these days, of all meters or of the one that is looked at."""
+    rows = PlannedActivity.objects.visible_to(wanted.viewer).filter(
+        account=wanted.account, cancelled_at=None, starts_on__lt=after, ends_on__gt=first
+    )
+    return [one for one in rows.order_by("starts_on") if not (one.meter_id and wanted.meter_id != one.meter_id)]
+
+
+def judged_alerts(wanted: Wanted, start: datetime, end: datetime) -> list[Alert]:
+    """Return the alerts of these days that somebody has judged."""
+    rows = Alert.objects.visible_to(wanted.viewer).filter(
+        account=wanted.account, raised_at__gte=start, raised_at__lt=end
+    )
+    if wanted.workflow_id:
+        rows = rows.filter(workflow_id=wanted.workflow_id)
+    return list(rows.exclude(feedback="").only("kind", "feedback", "raised_at", "workflow_id").order_by("raised_at"))
+
+
+@exactly
+def forecasts(wanted: Wanted, afters: Sequence[tuple[date, date]]) -> dict[date, list[tuple[datetime, Fan]]]:
+    """Return for each day what was forecast to come until its period ends, with when it was, latest last.
+
+    `afters`: (day, first day after its period). A later run of the same day comes later.
+    """
+    if not afters or not wanted.is_whole:
+        return {}
+    days = [day for day, _ in afters]
+    named = wanted.values(min(days), max(days) + DAY)
+    named |= {"todays": days, "afters": [after for _, after in afters], "old": OLD_DAYS}
+    found: dict[date, list[tuple[datetime, Fan]]] = defaultdict(list)
+    for made_at, today, *ahead in _rows(_FANS, named):
+        found[today].append((made_at, Fan(*sorted(round(Decimal(float(one)), 6) for one in ahead))))
+    return found
+
+
+def new_workflows(wanted: Wanted, first: date, after: date) -> list[tuple[UUID, str, date, Decimal]]:
+    """Return the workflows whose first day ever lies in [first, after): id, name, day and what it spent on it."""
+    return [(work, name, day, spent) for work, name, day, spent in _rows(_NEW, wanted.values(first, after))]
+
+
+def _rows(statement: str, named: dict[str, Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, named)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
