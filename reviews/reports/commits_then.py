@@ -14,8 +14,8 @@ ZERO = Decimal(0)
 # they have no term to pace against.
 _COMMITS = """
 SELECT entry.account_id::text, made.effective_on, coalesce(made.expires_on, contract.ends_on),
-    sum(amount) FILTER (WHERE entry.kind IN ('granted', 'amended')),
-    -coalesce(sum(amount) FILTER (WHERE entry.kind = 'drawn'), 0), sum(amount)
+    sum(entry.amount) FILTER (WHERE entry.kind IN ('granted', 'amended')),
+    -coalesce(sum(entry.amount) FILTER (WHERE entry.kind = 'drawn'), 0), sum(entry.amount)
 FROM unnest(%(accounts)s::uuid[], %(today)s::date[]) AS wanted(account_id, today)
 JOIN budgets_commit AS made ON made.organization_id = %(organization)s AND made.account_id = wanted.account_id
     AND made.effective_on < wanted.today AND (made.expires_on IS NULL OR made.expires_on >= wanted.today)
