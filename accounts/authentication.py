@@ -1,5 +1,8 @@
 """API keys as a way to sign in to the read API."""
 
+from collections.abc import Collection
+from uuid import UUID
+
 from django.db import transaction
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
@@ -9,6 +12,16 @@ from rest_framework.request import Request
 from accounts.credentials import find_key
 from accounts.models import ApiKey, Scope, User
 from consumption_cs.lib.tenancy import Viewer, enter
+
+NO_READ = "This key lacks the scope read."
+
+
+def viewer_of_key(organization_id: UUID, account_id: UUID | None, scopes: Collection[str], name: str) -> Viewer | None:
+    """Return whom a usable key acts as, or None when it may not read."""
+    may_manage = Scope.MANAGE in scopes and account_id is None
+    if Scope.READ not in scopes and not may_manage:
+        return None
+    return Viewer(organization_id, account_id, "manager_key" if may_manage else "key", name=f"API key “{name}”")
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -27,12 +40,9 @@ class ApiKeyAuthentication(BaseAuthentication):
         key = find_key(presented.strip(), timezone.now())
         if key is None:
             raise AuthenticationFailed("This API key is unknown, expired or revoked.")
-        may_manage = Scope.MANAGE in key.scopes and key.account_id is None
-        if Scope.READ not in key.scopes and not may_manage:
-            raise PermissionDenied("This key lacks the scope read.")
-        viewer = Viewer(
-            key.organization_id, key.account_id, "manager_key" if may_manage else "key", name=f"API key “{key.name}”"
-        )
+        viewer = viewer_of_key(key.organization_id, key.account_id, key.scopes, key.name)
+        if viewer is None:
+            raise PermissionDenied(NO_READ)
         enter(viewer)
         request.viewer = viewer  # type: ignore[attr-defined]
         return None, key

@@ -25,21 +25,23 @@ OLD_DAYS = 7  # a forecast made before says nothing about today
 _BALANCES = frozenset({BudgetRule.Kind.BALANCE_BELOW, BudgetRule.Kind.DAYS_BELOW})
 
 # What is to come from today on: the path to the period's end, less the path to today.
-_FANS = """
-SELECT part.budget, run.low - run.low_now, run.middle - run.middle_now, run.high - run.high_now
+AHEAD = """
+    SELECT low - low_now, middle - middle_now, high - high_now FROM (
+        SELECT spend_p10[part.after - as_of] AS low, coalesce(spend_p10[part.today - as_of], 0) AS low_now,
+            spend_p50[part.after - as_of] AS middle, coalesce(spend_p50[part.today - as_of], 0) AS middle_now,
+            spend_p90[part.after - as_of] AS high, coalesce(spend_p90[part.today - as_of], 0) AS high_now
+        FROM budgets_forecastrun
+        WHERE organization_id = %(organization)s AND account_id = part.account AND as_of > part.today - %(old)s
+            AND as_of <= part.today
+        ORDER BY as_of DESC, made_at DESC LIMIT 1
+    ) AS latest WHERE low IS NOT NULL
+"""
+_FANS = f"""
+SELECT part.budget, run.*
 FROM unnest(%(budgets)s::uuid[], %(accounts)s::uuid[], %(afters)s::date[], %(todays)s::date[])
     AS part(budget, account, after, today)
-CROSS JOIN LATERAL (
-    SELECT spend_p10[part.after - as_of] AS low, coalesce(spend_p10[part.today - as_of], 0) AS low_now,
-        spend_p50[part.after - as_of] AS middle, coalesce(spend_p50[part.today - as_of], 0) AS middle_now,
-        spend_p90[part.after - as_of] AS high, coalesce(spend_p90[part.today - as_of], 0) AS high_now
-    FROM budgets_forecastrun
-    WHERE organization_id = %(organization)s AND account_id = part.account AND as_of > part.today - %(old)s
-        AND as_of <= part.today
-    ORDER BY as_of DESC, made_at DESC LIMIT 1
-) AS run
-WHERE run.low IS NOT NULL
-"""
+CROSS JOIN LATERAL ({AHEAD}) AS run
+"""  # noqa: S608 - our own texts
 _BALANCE = """
 SELECT part.account, sum(balance.ongoing), (
     SELECT burn_rate FROM budgets_forecastrun AS run
@@ -139,15 +141,15 @@ def _fans(organization_id: UUID, uses: Sequence[BudgetUse], *, parts: bool) -> d
     if whole:
         named = _named(organization_id, whole) | {"old": OLD_DAYS}
         for budget, *ahead in _rows(_FANS, named):
-            found[budget] = _fan(of[budget], ahead)
+            found[budget] = fan_of(of[budget].used, of[budget].before_today, ahead)
     some = [use for use in uses if use.budget.scope != Budget.Scope.ACCOUNT]
     return found | (_part_fans(organization_id, some) if parts and some else {})
 
 
 @exactly
-def _fan(use: BudgetUse, ahead: Sequence[float]) -> Fan:
+def fan_of(used: Decimal, before_today: Decimal, ahead: Sequence[float]) -> Fan:
     """What is spent, and what is to come: today is forecast whole, so that it starts from what was spent before."""
-    totals = sorted(max(use.before_today + round(Decimal(float(one)), 6), use.used) for one in ahead)
+    totals = sorted(max(before_today + round(Decimal(float(one)), 6), used) for one in ahead)
     return Fan(*totals)
 
 
@@ -168,7 +170,9 @@ def _part_fans(organization_id: UUID, uses: Sequence[BudgetUse]) -> dict[UUID, F
             history[row, HISTORY_DAYS - back] = amount
     paths = forecast_cumulative(history, horizon)
     return {
-        use.budget.pk: _fan(use, [float(one) for one in paths[:, row, (use.after_day - use.today).days - 1]])
+        use.budget.pk: fan_of(
+            use.used, use.before_today, [float(one) for one in paths[:, row, (use.after_day - use.today).days - 1]]
+        )
         for row, use in enumerate(known)
         if (use.after_day - use.today).days <= horizon
     }

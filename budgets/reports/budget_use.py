@@ -79,23 +79,13 @@ class BudgetUse:
 
 
 # One row for each budget: its days are looked up by the key (organization, account, day).
-_USED = """
-SELECT part.budget, days.*
-FROM unnest(%(budgets)s::uuid[], %(accounts)s::uuid[], %(firsts)s::date[], %(afters)s::date[], %(todays)s::date[])
-    AS part(budget, account, first, after, today)
-CROSS JOIN LATERAL (
+WHOLE_DAYS = """
     SELECT coalesce(sum(spend - adjustment), 0), coalesce(sum(spend - adjustment) FILTER (WHERE day < part.today), 0),
         coalesce(sum(outcomes), 0), coalesce(sum(finished), 0), coalesce(sum(successes), 0), max(last_event_at)
     FROM account_day
     WHERE organization_id = %(organization)s AND account_id = part.account AND day >= part.first AND day < part.after
-) AS days
 """
-_USED_PART = """
-SELECT part.budget, days.*
-FROM unnest(%(budgets)s::uuid[], %(accounts)s::uuid[], %(firsts)s::date[], %(afters)s::date[], %(todays)s::date[],
-    %(workflows)s::uuid[], %(meters)s::uuid[], %(dimensions)s::text[], %(values)s::text[])
-    AS part(budget, account, first, after, today, workflow, meter, dimension, value)
-CROSS JOIN LATERAL (
+PART_DAYS = """
     SELECT coalesce(sum(spend), 0), coalesce(sum(spend) FILTER (WHERE day < part.today), 0),
         coalesce(sum(outcomes), 0), coalesce(sum(finished), 0), coalesce(sum(successes), 0), max(last_event_at)
     FROM usage_day
@@ -103,8 +93,20 @@ CROSS JOIN LATERAL (
         AND (part.workflow IS NULL OR workflow_id = part.workflow) AND (part.meter IS NULL OR meter_id = part.meter)
         AND (part.dimension = '' OR CASE WHEN "group" = '' THEN false
             ELSE "group"::jsonb ->> part.dimension = part.value END)
-) AS days
 """
+_USED = f"""
+SELECT part.budget, days.*
+FROM unnest(%(budgets)s::uuid[], %(accounts)s::uuid[], %(firsts)s::date[], %(afters)s::date[], %(todays)s::date[])
+    AS part(budget, account, first, after, today)
+CROSS JOIN LATERAL ({WHOLE_DAYS}) AS days
+"""  # noqa: S608 - our own texts
+_USED_PART = f"""
+SELECT part.budget, days.*
+FROM unnest(%(budgets)s::uuid[], %(accounts)s::uuid[], %(firsts)s::date[], %(afters)s::date[], %(todays)s::date[],
+    %(workflows)s::uuid[], %(meters)s::uuid[], %(dimensions)s::text[], %(values)s::text[])
+    AS part(budget, account, first, after, today, workflow, meter, dimension, value)
+CROSS JOIN LATERAL ({PART_DAYS}) AS days
+"""  # noqa: S608 - our own texts
 # An hour's money is its row's share of the day's, by quantity; of a day's row without quantity, by events.
 _HOURS = """
 SELECT part.budget, hours.starts_at, sum(

@@ -9,6 +9,7 @@ from django.urls import Resolver404, resolve
 View = TypeVar("View", bound=Callable[..., HttpResponse])
 
 PREFIXES = ("/api/v1/events", "/compat/")
+ENDINGS = ("/headroom",)  # people may ask these too; who brings a key is answered here
 _HEADERS = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "X-Frame-Options": "DENY"}
 
 
@@ -29,7 +30,7 @@ class MachineLane:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not request.path_info.startswith(PREFIXES):
+        if not _may_be_short(request):
             return self.get_response(request)
         try:
             match = resolve(request.path_info)
@@ -42,3 +43,11 @@ class MachineLane:
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
         return response
+
+
+def _may_be_short(request: HttpRequest) -> bool:
+    path = request.path_info
+    if path.startswith(PREFIXES):
+        return True
+    brings_key = request.META.get("HTTP_AUTHORIZATION", "").lower().startswith("bearer ")
+    return brings_key and request.method == "GET" and path.endswith(ENDINGS)

@@ -20,37 +20,38 @@ ACTING = LimitNow("Everything", "stop", "acting", Decimal(100), Decimal(120))
 
 
 def test_a_limit_in_force_stops() -> None:
-    assert decide([ACTING], Decimal(0)) == ("stop", "Limit reached: the limit of “Everything” is in force.")
+    answer = decide([ACTING], Decimal(0))
+    assert (answer.decision, answer.reason) == ("stop", "Limit reached: the limit of “Everything” is in force.")
 
 
 def test_an_exempt_workflow_goes_on() -> None:
-    assert decide([replace(ACTING, is_exempt=True)], Decimal(0))[0] == "allow"
+    assert decide([replace(ACTING, is_exempt=True)], Decimal(0)).decision == "allow"
 
 
 def test_a_dry_run_and_a_grace_only_warn() -> None:
-    assert decide([replace(ACTING, is_dry_run=True)], Decimal(0))[0] == "warn"
-    assert decide([replace(ACTING, state="grace")], Decimal(0))[0] == "warn"
+    assert decide([replace(ACTING, is_dry_run=True)], Decimal(0)).decision == "warn"
+    assert decide([replace(ACTING, state="grace")], Decimal(0)).decision == "warn"
 
 
 def test_a_lifted_limit_allows() -> None:
-    assert decide([replace(ACTING, state="lifted")], Decimal(0))[0] == "allow"
+    assert decide([replace(ACTING, state="lifted")], Decimal(0)).decision == "allow"
 
 
 def test_a_batch_that_would_reach_the_limit_is_warned_of() -> None:
     clear = replace(ACTING, state="clear", used=Decimal(60))
-    assert decide([clear], Decimal(39))[0] == "allow"
-    assert decide([clear], Decimal(40))[0] == "warn"
+    assert decide([clear], Decimal(39)).decision == "allow"
+    assert decide([clear], Decimal(40)).decision == "warn"
 
 
 def test_the_strictest_of_several_limits_decides_and_none_allows() -> None:
-    assert decide([replace(ACTING, action="throttle"), ACTING], Decimal(0))[0] == "stop"
-    assert decide([], Decimal(0))[0] == "allow"
+    assert decide([replace(ACTING, action="throttle"), ACTING], Decimal(0)).decision == "stop"
+    assert decide([], Decimal(0)).decision == "allow"
 
 
 def test_a_rehearsal_answers_as_if_the_limit_were_in_force() -> None:
     clear = replace(ACTING, state="clear", used=Decimal(0))
-    assert decide([clear], Decimal(0), rehearsal=True)[0] == "stop"
-    assert decide([replace(clear, action="notify")], Decimal(0), rehearsal=True)[0] == "allow"
+    assert decide([clear], Decimal(0), rehearsal=True).decision == "stop"
+    assert decide([replace(clear, action="notify")], Decimal(0), rehearsal=True).decision == "allow"
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def take_events(
     try:
         key = find_key(presented)
         if key is None:
-            return _unauthorized()
+            return unauthorized()
         if not key.may_write:
             return problem_response(403, "forbidden", "This key lacks the scope events:write.")
         return _take(request, key, parse, respond)
@@ -147,7 +147,7 @@ def _json(status: int, body: bytes) -> HttpResponse:
     return HttpResponse(body, status=status, content_type="application/json", headers={"Cache-Control": "no-store"})
 
 
-def _unauthorized() -> HttpResponse:
+def unauthorized() -> HttpResponse:
     """One body for every reason: it must not tell whether a key exists, has expired or was revoked."""
     detail = "Send a valid API key: Authorization: Bearer ccs_live_…"
     return problem_response(401, "unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})

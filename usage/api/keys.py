@@ -22,7 +22,7 @@ _NO_HASH = hash_secret("no such key")
 # One round trip: statements sent together share a transaction, so the setting ends with the answer.
 _FIND = """SET LOCAL app.key_prefix = %s;
 SELECT id, organization_id, secret_hash, scopes, revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()),
-    now()
+    now(), account_id, name
 FROM accounts_apikey WHERE prefix = %s"""
 
 _NOTE_USE = """SET LOCAL app.organization = %s; SET LOCAL app.account = 'all';
@@ -33,12 +33,14 @@ logger = logging.getLogger(__name__)
 
 
 class Key(msgspec.Struct, frozen=True):
-    """A usable key as the ingest path needs it. `now` is the database's clock when it was read."""
+    """A usable key as routes of machines need it. `now` is the database's clock when it was read."""
 
     id: UUID
     organization_id: UUID
     scopes: frozenset[str]
     now: datetime
+    account_id: UUID | None = None
+    name: str = ""
 
     @property
     def may_write(self) -> bool:
@@ -60,7 +62,7 @@ def find_key(presented: str) -> Key | None:
     same = hmac.compare_digest(row[2] if row else _NO_HASH, hash_secret(presented))
     if row is None or not same or not row[4]:
         return None
-    return Key(row[0], row[1], frozenset(row[3]), row[5])
+    return Key(row[0], row[1], frozenset(row[3]), *row[5:])
 
 
 class _LastUse:
