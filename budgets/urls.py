@@ -22,6 +22,7 @@ from budgets.views import (
     planner,
     rated,
     reconciliation,
+    replay,
     report_subscriptions,
     reports,
     run_outs,
@@ -165,7 +166,15 @@ urlpatterns: list[URLPattern] = [
     path("alerts/quality/quality.csv", alert_quality.quality_csv, name="alert_quality_csv"),
     path("accounts/<uuid:account_id>/budgets/", budgets.budgets, name="budgets"),
     path("accounts/<uuid:account_id>/budgets/new/", budgets.budget_new, name="budget_new"),
+    path("accounts/<uuid:account_id>/budgets/replay/", replay.budget_replay, name="replay_new"),
+    path("accounts/<uuid:account_id>/budgets/replay/replay.csv", replay.budget_replay_csv, name="replay_new_csv"),
     path("accounts/<uuid:account_id>/budgets/<uuid:budget_id>/", budgets.budget, name="budget"),
+    path("accounts/<uuid:account_id>/budgets/<uuid:budget_id>/replay/", replay.budget_replay, name="replay"),
+    path(
+        "accounts/<uuid:account_id>/budgets/<uuid:budget_id>/replay/replay.csv",
+        replay.budget_replay_csv,
+        name="replay_csv",
+    ),
     path(
         "accounts/<uuid:account_id>/budgets/<uuid:budget_id>/change/<slug:change>/",
         budgets.budget_step,

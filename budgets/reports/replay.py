@@ -170,7 +170,7 @@ def _about(days: Days, held: Held, day: date, last: date) -> str:
 
 
 def _sweep(spans: Sequence[Span], proposal: Proposal, current: Proposal | None, currency: str) -> list[SweepRow]:
-    """The same with limits around it. The best one has the highest score; of equal ones, the one tried, or the lowest."""
+    """The same with limits around it. The best one has the highest score; of equals, the one tried or the lowest."""
     tried = proposal.limit_amount
     if tried is None or proposal.limit is None or proposal.limit.action == Limit.Action.NOTIFY:
         return []

@@ -1,10 +1,172 @@
-"""A replay in sentences."""
+"""A replay in sentences. A sentence is a list of (text, is a figure): the figures are shown strongly."""
 
-from collections.abc import Iterable
-from datetime import date
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
 
 from budgets.calc.budget_rules import FORECAST, PACES
-from usage.reports.overview_words import short_date
+from budgets.models import BudgetRule
+from budgets.reports.replayed import DAYS, ENOUGH_DAYS, Acted, Proposal, Replay, SweepRow
+from consumption_cs.lib.display import counted, money_text, percent_text, plural_of, quantity_text
+from usage.reports.overview_words import Fact, short_date
+
+Sentence = list[tuple[str, bool]]
+PERIODS = {"day": "daily", "month": "monthly", "quarter": "quarterly", "year": "yearly"}
+NOUNS = {"day": "day", "month": "month", "quarter": "quarter", "year": "year"}
+KINDS = {
+    **dict.fromkeys(("actual_percent", "actual_amount"), "Spend so far"),
+    **dict.fromkeys(FORECAST, "Forecast"),
+    **dict.fromkeys(PACES, "Pace"),
+    "new_source": "New workflow",
+    "under_use": "Under-use",
+    "unit_cost": "Unit cost",
+    "success_below": "Success rate",
+}
+VERDICTS = {"right": ("Right", "good"), "false": ("False alarm", "warn"), "mixed": ("Mixed", "info"), "": ("", "none")}
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_KINDS = dict(BudgetRule.Kind.choices)
+_PERCENT = ("actual_percent", "forecast_over", "forecast_p50", "forecast_p90", "under_use", "success_below")
+_MONEY = ("actual_amount", "unit_cost", "new_source")
+SMALL = Decimal(10)  # below, cents are shown
+
+
+def whole_money(amount: Decimal, currency: str) -> str:
+    """Return an amount without cents, unless they matter."""
+    return money_text(amount, currency, places=None if 0 < abs(amount) < SMALL else 0)
+
+
+def some(number: int, noun: str) -> str:
+    """Return "one day", "two days", "12 days"."""
+    word = _NUMBERS[number] if number < len(_NUMBERS) else f"{number:,}"
+    return f"{word} {noun if number == 1 else plural_of(noun)}"
+
+
+def headline(replay: Replay) -> Sentence:
+    """Judge the edit in one sentence."""
+    if not replay.is_ready:
+        return [(f"The replay needs {ENOUGH_DAYS} days of usage; there are {replay.used_days} so far.", False)]
+    if replay.proposal.limit is None:
+        return _alerts_headline(replay)
+    start, currency = _limit_name(replay.proposal, replay.account.currency), replay.account.currency
+    if not replay.acting:
+        return [*start, (_never(replay), False)]
+    loops = [one for one in replay.acting if one.loop_stopped > 0]
+    if not loops and not replay.held_back:
+        return [*start, (f" would have acted {_times(len(replay.acting))} and blocked nothing.", False)]
+    verb = "slowed" if replay.proposal.limit.action == "throttle" else "stopped"
+    stopped = f" would have {verb} {some(len(loops), 'runaway')} and held back "
+    if not replay.held_back:
+        return [*start, (f"{stopped}nothing.", False)]
+    held = (whole_money(replay.held_back, currency), True)
+    return [*start, (stopped, False), held, (f" of real work{_where(replay)}.", False)]
+
+
+def plain(sentence: Sentence) -> str:
+    """Return a sentence without its marks."""
+    return "".join(text for text, _ in sentence)
+
+
+def lead(replay: Replay) -> str:
+    """Compare with what is in force, and with how soon an alert tells."""
+    if not replay.is_ready:
+        return "Rules and limits work from the first event on; only the replay waits."
+    said = [*_compared(replay), *_told_before(replay)]
+    if replay.proposal.period == "day" and replay.days and not replay.acted:
+        most = max(replay.days, key=lambda one: one.spent)
+        spent = whole_money(most.spent, replay.account.currency)
+        said.append(f"The most that was spent on one day is {spent}, on {short_date(most.day)}.")
+    if replay.waiting:
+        said.append(f"{counted(replay.waiting, 'outcome')} would have waited.")
+    return " ".join(said)
+
+
+def facts(replay: Replay) -> list[Fact]:
+    """Return what a replay comes to in four figures."""
+    if not replay.is_ready:
+        return []
+    currency, told, false = replay.account.currency, len(replay.told), len(replay.false_alarms)
+    found = [
+        Fact(f"Alerts in {DAYS} days", str(told), f"{quantity_text(Decimal(told) * 7 / DAYS, places=1)} a week"),
+        Fact("False alarms", str(false), _why_false(replay), "warn" if false else ""),
+    ]
+    if replay.proposal.limit is None:
+        return [*found, Fact(f"Spent in {DAYS} days", whole_money(replay.spent, currency))]
+    loop = f"of {whole_money(replay.loop_cost, currency)}" if replay.loop_cost else "there was none"
+    share = replay.held_back / replay.spent if replay.spent > 0 else Decimal(0)
+    of = f"{percent_text(share)} of {whole_money(replay.spent, currency)}"
+    return [
+        *found,
+        Fact("Loop spend stopped", whole_money(replay.loop_stopped, currency), loop),
+        Fact("Real work held back", whole_money(replay.held_back, currency), of, "warn" if replay.held_back else ""),
+    ]
+
+
+def chart_headline(replay: Replay) -> str:
+    """Return what the chart shows, as a finding."""
+    start = f"Replayed on the last {DAYS} days: "
+    if replay.proposal.limit is None:
+        false = len(replay.false_alarms)
+        return f"{start}{some(len(replay.told), 'alert')}, {_NUMBERS[0] if not false else some_of(false)} false"
+    acts = len(replay.acting)
+    if not acts:
+        return f"{start}the limit never acts"
+    right = sum(one.verdict == "right" for one in replay.acting)
+    rightly = "never rightly" if not right else f"{_times(right)} rightly" if right < acts else "rightly"
+    return f"{start}the limit acts {_times(acts)}, {rightly}"
+
+
+def limit_text(proposal: Proposal) -> str:
+    """Return what the limit does, after which grace, and who is exempt."""
+    limit = proposal.limit
+    if limit is None:
+        return ""
+    does = {
+        "stop": "Stops what is not exempt",
+        "throttle": f"Slows what is not exempt to {quantity_text(limit.throttle_percent)}% of its usual pace",
+    }.get(limit.action, "Only tells")
+    grace = [f"{limit.grace_minutes} minutes"] if limit.grace_minutes else []
+    grace += [f"{quantity_text(limit.grace_percent)}% more"] if limit.grace_percent else []
+    after = f" after {' or '.join(grace)} of grace" if grace and limit.action != "notify" else ""
+    exempt = len(limit.exempt_workflows)
+    return f"{does}{after}" + (f"; {counted(exempt, 'workflow')} exempt" if exempt else "") + "."
+
+
+def sweep_headline(replay: Replay) -> str:
+    """Name the best of the limits compared."""
+    best, currency = replay.best, replay.account.currency
+    if best is None:
+        return ""
+    amount = whole_money(best.amount, currency)
+    if not best.acts:
+        return f"{amount} would never have acted"
+    if not best.loop_stopped:
+        return f"{amount} holds back least"
+    if not best.held_back:
+        return f"{amount} stops the loop and nothing else"
+    return f"{amount} stops most for what it holds back"
+
+
+def sweep_note(row: SweepRow) -> str:
+    """Return what a row of the comparison is: "trying", "in force, best"."""
+    names = [(row.is_tried, "trying"), (row.is_in_force, "in force"), (row.is_best, "best")]
+    return ", ".join(name for holds, name in names if holds)
+
+
+def loop_note(replay: Replay) -> str:
+    """Say what loops cost beyond what the limit stops."""
+    if replay.loop_cost <= replay.loop_stopped or not replay.sweep:
+        return ""
+    cost = whole_money(replay.loop_cost, replay.account.currency)
+    return f"Loops cost {cost} in all. A limit comes after their first hours; a pace alert comes sooner."
+
+
+def rule_text(kind: str, value: Decimal, currency: str) -> str:
+    """Return a rule in words: "Spent so far, 80%"."""
+    if kind in _PERCENT:
+        shown = f"{quantity_text(value)}%"
+    else:
+        shown = money_text(value, currency) if kind in _MONEY else f"{quantity_text(value)}×"
+    return f"{str(_KINDS[kind]).split(',')[0]}, {shown}"
 
 
 def not_replayed(
@@ -24,3 +186,92 @@ def not_replayed(
     if asked & {"balance_below", "days_below"}:
         told.append("What was left on commits is not replayed.")
     return told
+
+
+def some_of(number: int) -> str:
+    """Return "one", "two", "12"."""
+    return _NUMBERS[number] if number < len(_NUMBERS) else f"{number:,}"
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{some_of(number)} times")
+
+
+def _alerts_headline(replay: Replay) -> Sentence:
+    told, false = len(replay.told), len(replay.false_alarms)
+    if not told:
+        return [(f"These rules would have told you nothing in the last {DAYS} days.", False)]
+    wrong = "none of them a false alarm" if not false else f"{counted(false, 'false alarm')} among them"
+    return [("These rules would have told you ", False), (_times(told), True), (f" in {DAYS} days, {wrong}.", False)]
+
+
+def _limit_name(proposal: Proposal, currency: str) -> Sentence:
+    amount = whole_money(proposal.limit_amount or Decimal(0), currency)
+    digits = "".join(sign for sign in amount if sign.isdigit() or sign == ",")
+    article = "An" if digits.startswith("8") or digits.split(",")[0] in ("11", "18") else "A"
+    often = PERIODS.get(proposal.period)
+    return [(f"{article} ", False), (amount, True), (f" {often} limit" if often else " limit", False)]
+
+
+def _never(replay: Replay) -> str:
+    if not replay.acted:
+        return f" would never have acted in the last {DAYS} days."
+    often = _times(len(replay.acted))
+    if replay.proposal.limit is not None and replay.proposal.limit.action == "notify":
+        return f" would have been reached {often}; it tells, and slows nothing."
+    return f" would have been reached {often} and never acted: the period ended within the grace."
+
+
+def _where(replay: Replay) -> str:
+    """Where real work is held back: on good days, or beside the runaways."""
+    good = [one for one in replay.acting if one.held_back > 0 and one.verdict != "right"]
+    if not good:
+        return " beside it"
+    noun = NOUNS.get(replay.proposal.period)
+    if noun is None:
+        return ""
+    return f" {'on' if noun == 'day' else 'in'} {some(len(good), f'good {noun}')}"
+
+
+def _compared(replay: Replay) -> list[str]:
+    now = replay.in_force
+    if now is None or now.proposal.limit is None or now.proposal.limit_amount is None:
+        return []
+    if (now.proposal.limit, now.proposal.amount) == (replay.proposal.limit, replay.proposal.amount):
+        return []
+    currency = replay.account.currency
+    amount = whole_money(now.proposal.limit_amount, currency)
+    if not now.acting:
+        return [f"The {amount} limit you have now would never have acted."]
+    stopped = whole_money(now.loop_stopped, currency) if now.loop_stopped else "nothing"
+    held = whole_money(now.held_back, currency) if now.held_back else "nothing"
+    return [f"The {amount} limit you have now would have stopped {stopped} of loops and held back {held}."]
+
+
+def _told_before(replay: Replay) -> list[str]:
+    """How long before the limit acts on a runaway its alert tells."""
+    for acted in replay.acting:
+        alert = next((one for one in replay.told if one.kind in PACES and _is_of(one.at, acted)), None)
+        if acted.loop_stopped > 0 and acted.acts_at is not None and alert is not None:
+            ahead = lasting(acted.acts_at - alert.at)
+            return [f"The pace alert would have told you {ahead} before the limit acted on {short_date(acted.day)}."]
+    return []
+
+
+def _is_of(at: object, acted: Acted) -> bool:
+    return acted.acts_at is not None and acted.acts_at - timedelta(days=1) <= at < acted.acts_at  # type: ignore[operator]
+
+
+def lasting(span: timedelta) -> str:
+    """Return "3 hours 55 minutes"."""
+    minutes = max(int(span.total_seconds() // 60), 1)
+    hours, rest = divmod(minutes, 60)
+    return " ".join(counted(number, noun) for number, noun in ((hours, "hour"), (rest, "minute")) if number)
+
+
+def _why_false(replay: Replay) -> str:
+    reasons: Sequence[str] = [one.why for one in replay.false_alarms]
+    planned = sum(why.startswith("planned") for why in reasons)
+    if not reasons or not planned:
+        return ""
+    return "all planned work" if planned == len(reasons) else f"{planned} planned work"

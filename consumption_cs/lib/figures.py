@@ -46,6 +46,25 @@ class Rule:
     text: str
     y: Number = None
     x: date | str | None = None
+    tone: Literal["ref", "bad"] = "ref"
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A moment in a lane; `text` is what it says when it is pointed at. A ring is a dot that meant nothing."""
+
+    x: date | str
+    text: str
+    is_ring: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A line of dots above the chart, with its name at the left; `note` stands in it when there are none."""
+
+    name: str
+    dots: Sequence[Dot] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +96,8 @@ class Figure:
     from_zero: bool = True
     marks: Sequence[Mark] = ()
     rules: Sequence[Rule] = ()
+    lanes: Sequence[Lane] = ()
+    dot_names: tuple[str, str] = ("", "")  # what a dot and a ring are called
     csv_url: str = ""
     more: tuple[str, str] | None = None
     size: Literal["", "tall", "short"] = ""
@@ -88,7 +109,8 @@ class Figure:
         if self.legend_off:
             return []
         swatches = [(self._swatch(series), series.name) for series in self.series if series.name]
-        return swatches + [("ref", rule.text) for rule in self.rules if rule.y is not None]
+        swatches += [(rule.tone, rule.text) for rule in self.rules if rule.y is not None and rule.tone == "ref"]
+        return swatches + [one for one in zip(("dot", "ring"), self.dot_names, strict=True) if one[1]]
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -114,7 +136,15 @@ class Figure:
             "dates": any(isinstance(x, date) for series in self.series for x in series.x[:1]),
             "hours": any(isinstance(x, datetime) for series in self.series for x in series.x[:1]),
             "marks": [{"x": str(m.x), "y": _drawn(m.y), "text": m.text, "tone": m.tone} for m in self.marks],
-            "rules": [{"x": r.x and str(r.x), "y": _drawn(r.y), "text": r.text} for r in self.rules],
+            "rules": [{"x": r.x and str(r.x), "y": _drawn(r.y), "text": r.text, "tone": r.tone} for r in self.rules],
+            "lanes": [
+                {
+                    "name": lane.name,
+                    "note": "" if lane.dots else lane.note,
+                    "dots": [{"x": str(dot.x), "text": dot.text, "ring": dot.is_ring} for dot in lane.dots],
+                }
+                for lane in self.lanes
+            ],
         }
 
     @staticmethod

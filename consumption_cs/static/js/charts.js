@@ -90,13 +90,39 @@
     return { ...common, type: "scatter", mode: lonely ? "markers" : "lines", line, connectgaps: false, ...(series.kind === "area" ? { fill: "tozeroy", fillcolor: tone("band") } : {}) };
   }
 
+  /* Dots and rings in lanes above the bars, each lane on its own height of the second axis. */
+  function laneTraces(spec) {
+    return [false, true].map(ring => {
+      const dots = spec.lanes.flatMap((lane, index) => lane.dots.filter(dot => dot.ring === ring).map(dot => ({ ...dot, index })));
+      const marker = ring ? { size: 9, color: colour("--surface"), line: { width: 2, color: colour("--warn") } } : { size: 9, color: colour("--good") };
+      return { type: "scatter", mode: "markers", yaxis: "y2", x: dots.map(dot => dot.x), y: dots.map(dot => dot.index), customdata: dots.map(dot => safe(dot.text)), hovertemplate: "%{customdata}<extra></extra>", marker };
+    }).filter(dots => dots.x.length);
+  }
+
+  /* Makes room for the lanes at the top and names them; on a phone the notes inside them are left out. */
+  function withLanes(plan, spec) {
+    const share = Math.min(0.13 * spec.lanes.length, 0.45);
+    const count = spec.lanes.length;
+    const names = spec.lanes.map(lane => safe(isSmall() ? lane.name.split(" ")[0] : lane.name));
+    plan.margin.l = Math.max(plan.margin.l, 20 + Math.max(...names.map(name => name.length)) * 6.4);
+    plan.yaxis.domain = [0, 1 - share - 0.06];
+    plan.yaxis2 = { domain: [1 - share, 1], range: [count - 0.4, -0.6], fixedrange: true, zeroline: false, showgrid: false, tickvals: names.map((_, index) => index), ticktext: names, tickfont: font({ color: colour("--ink-2") }) };
+    plan.xaxis.anchor = "y";
+    spec.lanes.forEach((lane, index) => {
+      plan.shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, yref: "y2", y0: index, y1: index, line: { color: colour("--chart-grid"), width: 1 }, layer: "below" });
+      if (lane.note && !isSmall()) plan.annotations.push({ showarrow: false, xref: "paper", x: 0.5, yref: "y2", y: index, text: safe(lane.note), font: font({ color: colour("--ink-3") }), bgcolor: colour("--surface") });
+    });
+    return plan;
+  }
+
   function layout(spec, format) {
     const [low, high] = extremes(spec);
     const values = ticks(low, high);
     const widest = Math.max(...values.map(value => format(value).length));
     const axis = { showgrid: false, zeroline: false, fixedrange: true, ticks: "outside", ticklen: 4, tickcolor: "rgba(0,0,0,0)", showspikes: false };
     const note = (extra, words) => ({ showarrow: false, text: safe(words), font: font({ color: colour("--ink-2") }), ...extra });
-    const straight = { type: "line", line: { color: colour("--chart-ref"), width: 1, dash: "4px,4px" }, layer: "above" };
+    const straight = rule => ({ type: "line", line: rule.tone === "bad" ? { color: colour("--bad"), width: 1.5 } : { color: colour("--chart-ref"), width: 1, dash: "4px,4px" }, layer: "above" });
+    const level = { xref: "paper", x: 0, xanchor: "left", yanchor: "bottom", xshift: 4, font: font({ weight: 600, color: colour("--bad") }) };
     return {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, dragmode: false, bargap: 0.28, hovermode: "x unified",
       barmode: spec.stacked ? "stack" : "group", transition: { duration: 0 },
@@ -104,9 +130,10 @@
       hoverlabel: { bgcolor: colour("--surface"), bordercolor: colour("--line-strong"), font: font({ color: colour("--ink") }) },
       xaxis: { ...axis, linecolor: colour("--line-strong"), showline: true, nticks: isSmall() ? (spec.hours ? 3 : 4) : spec.hours ? 6 : 8, ...(spec.dates ? { type: "date", tickformat: spec.hours ? "%b %-d, %H:%M" : "%b %-d", hoverformat: spec.hours ? "%a, %b %-d, %H:%M" : "%a, %b %-d" } : { type: "category" }) },
       yaxis: { ...axis, gridcolor: colour("--chart-grid"), showgrid: true, tickvals: values, ticktext: values.map(format), range: [Math.min(values[0], low), Math.max(values.at(-1), high + (high - low) * (spec.marks.length ? 0.12 : 0.03)) || 1] },
-      shapes: spec.rules.map(rule => rule.y !== null ? { ...straight, xref: "paper", x0: 0, x1: 1, y0: rule.y, y1: rule.y } : { ...straight, yref: "paper", x0: rule.x, x1: rule.x, y0: 0, y1: 1 }),
+      shapes: spec.rules.map(rule => rule.y !== null ? { ...straight(rule), xref: "paper", x0: 0, x1: 1, y0: rule.y, y1: rule.y } : { ...straight(rule), yref: "paper", x0: rule.x, x1: rule.x, y0: 0, y1: 1 }),
       annotations: [
         ...spec.marks.map(mark => note({ x: mark.x, y: mark.y, yshift: 12, font: font({ weight: 600, color: colour(mark.tone === "flag" ? "--warn" : "--ink") }) }, mark.text)),
+        ...spec.rules.filter(rule => rule.tone === "bad").map(rule => note({ ...level, y: rule.y }, isSmall() ? format(rule.y) : rule.text)),
         ...spec.rules.filter(rule => rule.y === null).map(rule => note({ x: rule.x, yref: "paper", y: 1, yanchor: "top", xanchor: "left", xshift: 6 }, rule.text)),
       ],
     };
@@ -116,7 +143,8 @@
     const spec = JSON.parse(document.getElementById(element.dataset.chart).textContent);
     const format = formatter(spec);
     const traces = spec.series.map(series => trace(series, spec, format));
-    window.Plotly.react(element.querySelector(".plot"), traces, layout(spec, format), { displayModeBar: false, responsive: true, scrollZoom: false });
+    const plan = layout(spec, format);
+    window.Plotly.react(element.querySelector(".plot"), [...traces, ...(spec.lanes.length ? laneTraces(spec) : [])], spec.lanes.length ? withLanes(plan, spec) : plan, { displayModeBar: false, responsive: true, scrollZoom: false });
     element.dataset.drawn = "";
     drawn.add(element);
   }
