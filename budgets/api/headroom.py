@@ -175,6 +175,8 @@ def answer(viewer: Viewer, account_key: str, request: HttpRequest) -> HttpRespon
 
 def _work(query: Mapping[str, Any]) -> Work:
     """Read the question. Raises ValidationError and HeadroomError."""
+    if not query:
+        return Work()
     known = HeadroomQuerySerializer(data=query)
     known.is_valid(raise_exception=True)
     dimensions = {name: str(query[name]) for name in query if name not in known.fields}

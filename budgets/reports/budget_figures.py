@@ -31,7 +31,7 @@ AHEAD = """
             spend_p50[part.after - as_of] AS middle, coalesce(spend_p50[part.today - as_of], 0) AS middle_now,
             spend_p90[part.after - as_of] AS high, coalesce(spend_p90[part.today - as_of], 0) AS high_now
         FROM budgets_forecastrun
-        WHERE organization_id = %(organization)s AND account_id = part.account AND as_of > part.today - %(old)s
+        WHERE organization_id = %(organization)s AND account_id = part.account AND as_of > part.today - %(old)s::int
             AND as_of <= part.today
         ORDER BY as_of DESC, made_at DESC LIMIT 1
     ) AS latest WHERE low IS NOT NULL

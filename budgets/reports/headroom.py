@@ -19,7 +19,8 @@ from budgets.reports.budget_figures import AHEAD, OLD_DAYS, fan_of
 from budgets.reports.budget_use import PART_DAYS, WHOLE_DAYS, BudgetUse
 from consumption_cs.lib.money import exactly, exponent
 from consumption_cs.lib.periods import day_of, zone_of
-from consumption_cs.lib.tenancy import Viewer, rows_as
+from consumption_cs.lib.prepared import Prepared
+from consumption_cs.lib.tenancy import Viewer
 from usage.calc.billing_periods import billing_span
 from usage.calc.metering import group_of
 from usage.calc.price_book import Dated, InForce, PriceBook
@@ -31,45 +32,50 @@ from usage.models import Meter
 ZERO, HUNDRED = Decimal(0), Decimal(100)
 
 # The account, and a row for each budget that counts the work: what was decided about it and where its limit stands.
-_DECIDED = """
+_DECIDED = Prepared(
+    "headroom_decided",
+    """
 SELECT account.id, account.currency, account.timezone, account.billing_day, settled.closed_until, workflow.id,
     meter.id, meter.aggregation, meter.dimensions,
     CASE WHEN %(names)s::text[] <> '{}' THEN ARRAY(SELECT DISTINCT unnest(dimensions) FROM usage_meter AS known
-        WHERE known.organization_id = %(organization)s) END,
+        WHERE known.organization_id = account.organization_id) END,
     budget.id, budget.name, budget.scope, budget.period, budget.starts_on, budget.ends_on, budget.workflow_id,
     budget.meter_id, budget.dimension, budget.dimension_value, term.starts_on, term.ends_on, version.amount,
     given.action, given.percent, given.throttle_percent, given.exempt_workflows, given.is_dry_run,
     state.state, state.period_end, state.acts_at, state.lifted_until
 FROM accounts_account AS account
 LEFT JOIN usage_settlement AS settled
-    ON settled.organization_id = %(organization)s AND settled.account_id = account.id
-LEFT JOIN usage_workflow AS workflow
-    ON workflow.organization_id = %(organization)s AND workflow.account_id = account.id AND workflow.key = %(workflow)s
-LEFT JOIN usage_meter AS meter ON meter.organization_id = %(organization)s AND meter.key = %(meter)s
-LEFT JOIN budgets_budget AS budget
-    ON budget.organization_id = %(organization)s AND budget.account_id = account.id AND budget.archived_at IS NULL
+    ON settled.organization_id = account.organization_id AND settled.account_id = account.id
+LEFT JOIN usage_workflow AS workflow ON workflow.organization_id = account.organization_id
+    AND workflow.account_id = account.id AND workflow.key = %(workflow)s::text
+LEFT JOIN usage_meter AS meter ON meter.organization_id = account.organization_id AND meter.key = %(meter)s::text
+LEFT JOIN budgets_budget AS budget ON budget.organization_id = account.organization_id
+    AND budget.account_id = account.id AND budget.archived_at IS NULL
     AND (budget.scope = 'account' OR budget.workflow_id = workflow.id OR budget.meter_id = meter.id
         OR budget.scope = 'key' AND EXISTS (
             SELECT FROM unnest(%(names)s::text[], %(values)s::text[]) AS part(name, value)
             WHERE part.name = budget.dimension AND part.value = budget.dimension_value))
 LEFT JOIN LATERAL (SELECT amount FROM budgets_budgetversion AS version
-    WHERE version.organization_id = %(organization)s AND version.budget_id = budget.id
+    WHERE version.organization_id = account.organization_id AND version.budget_id = budget.id
     ORDER BY version.number DESC LIMIT 1) AS version ON true
 LEFT JOIN LATERAL (SELECT action, percent, throttle_percent, exempt_workflows, is_dry_run FROM budgets_limit AS given
-    WHERE given.organization_id = %(organization)s AND given.budget_id = budget.id
+    WHERE given.organization_id = account.organization_id AND given.budget_id = budget.id
     ORDER BY given.number DESC LIMIT 1) AS given ON true
-LEFT JOIN budgets_limitstate AS state
-    ON state.organization_id = %(organization)s AND state.budget_id = budget.id AND state.period_end > %(now)s
+LEFT JOIN budgets_limitstate AS state ON state.organization_id = account.organization_id
+    AND state.budget_id = budget.id AND state.period_end > %(now)s::timestamptz
 LEFT JOIN LATERAL (SELECT starts_on, ends_on FROM budgets_contract AS term
-    WHERE budget.period = 'term' AND term.organization_id = %(organization)s AND term.account_id = account.id
-        AND term.starts_on <= (%(now)s AT TIME ZONE account.timezone)::date
-        AND (term.ends_on IS NULL OR term.ends_on > (%(now)s AT TIME ZONE account.timezone)::date)
+    WHERE budget.period = 'term' AND term.organization_id = account.organization_id AND term.account_id = account.id
+        AND term.starts_on <= (%(now)s::timestamptz AT TIME ZONE account.timezone)::date
+        AND (term.ends_on IS NULL OR term.ends_on > (%(now)s::timestamptz AT TIME ZONE account.timezone)::date)
     ORDER BY term.starts_on LIMIT 1) AS term ON true
-WHERE account.organization_id = %(organization)s AND account.key = %(account_key)s
-    AND (%(own)s::uuid IS NULL OR account.id = %(own)s)
+WHERE account.organization_id = %(organization)s::uuid AND account.key = %(account_key)s::text
+    AND (%(own)s::uuid IS NULL OR account.id = %(own)s::uuid)
 ORDER BY budget.id
-"""
-_USED = f"""
+""",
+)
+_USED = Prepared(
+    "headroom_used",
+    f"""
 WITH part AS (
     SELECT * FROM unnest(%(budgets)s::uuid[], %(firsts)s::date[], %(afters)s::date[], %(workflows)s::uuid[],
         %(meters)s::uuid[], %(dimensions)s::text[], %(values)s::text[])
@@ -82,18 +88,22 @@ WHERE part.workflow IS NULL AND part.meter IS NULL AND part.dimension = ''
 UNION ALL
 SELECT part.budget, days.*, NULL, NULL, NULL FROM part CROSS JOIN LATERAL ({PART_DAYS}) AS days
 WHERE part.workflow IS NOT NULL OR part.meter IS NOT NULL OR part.dimension <> ''
-"""  # noqa: S608 - our own texts
+""",  # noqa: S608 - our own texts
+)
 # The prices of one meter, and where each of its lines stands: the newest rated day of the open billing period.
-_PRICED = """
+_PRICED = Prepared(
+    "headroom_priced",
+    """
 SELECT (SELECT json_agg(json_build_array(id, meter_id, account_id, currency, effective_on, terms::text))
-        FROM usage_price WHERE organization_id = %(organization)s AND in_force AND meter_id = %(meter)s
-            AND (account_id IS NULL OR account_id = %(account)s)),
+        FROM usage_price WHERE organization_id = %(organization)s::uuid AND in_force AND meter_id = %(meter)s::uuid
+            AND (account_id IS NULL OR account_id = %(account)s::uuid)),
     (SELECT json_agg(json_build_array(cell, total_quantity::text, total_events, total_due::text, total_amount::text))
         FROM (SELECT DISTINCT ON (cell) * FROM usage_rated_day
-            WHERE organization_id = %(organization)s AND account_id = %(account)s AND meter_id = %(meter)s
-                AND day >= %(first)s AND day <= %(today)s
+            WHERE organization_id = %(organization)s::uuid AND account_id = %(account)s::uuid
+                AND meter_id = %(meter)s::uuid AND day >= %(first)s::date AND day <= %(today)s::date
             ORDER BY cell, day DESC) AS newest)
-"""
+""",
+)
 # What a batch adds to the day's quantity cannot be told for the others.
 _ADDED_UP = (Meter.Aggregation.SUM, Meter.Aggregation.COUNT, Meter.Aggregation.UNIQUE)
 
@@ -227,9 +237,8 @@ def headroom(
 
     Budgets of other workflows, meters, keys, teams and releases than the work names are left out.
     """
-    rows = rows_as(
+    rows = _DECIDED.rows(
         viewer,
-        _DECIDED,
         {
             "organization": viewer.organization_id,
             "own": viewer.account_id,
@@ -300,7 +309,7 @@ def _left(viewer: Viewer, asked: _Asked, decided: list[_Decided], cost: Decimal,
         "dimensions": [one.dimension for one in counted],
         "values": [one.value for one in counted],
     }
-    used = {row[0]: row[1:] for row in rows_as(viewer, _USED, named)}
+    used = {row[0]: row[1:] for row in _USED.rows(viewer, named)}
     return [_budget_left(one, periods[one.budget].end, used[one.budget], cost) for one in counted]
 
 
@@ -323,7 +332,7 @@ def _cost(viewer: Viewer, asked: _Asked, work: Work, quantity: Decimal, now: dat
     today = max(day_of(now, zone_of(asked.timezone)), asked.closed_until or date.min)
     first = billing_span(today, asked.billing_day, asked.closed_until).start
     named = {"organization": viewer.organization_id, "account": asked.account, "meter": asked.meter}
-    ((prices, rated),) = rows_as(viewer, _PRICED, named | {"first": first, "today": today})
+    ((prices, rated),) = _PRICED.rows(viewer, named | {"first": first, "today": today})
     book = PriceBook(
         Dated(pk, meter, account, currency, date.fromisoformat(effective_on), terms)
         for pk, meter, account, currency, effective_on, terms in prices or ()

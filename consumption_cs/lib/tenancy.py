@@ -46,15 +46,15 @@ def act_as(viewer: Viewer) -> Iterator[Viewer]:
 
 def enter(viewer: Viewer) -> None:
     """Show `viewer`'s rows for the rest of the open transaction."""
-    _set_local(
-        {
-            "app.organization": str(UUID(str(viewer.organization_id))),
-            "app.account": str(UUID(str(viewer.account_id))) if viewer.account_id else ALL_ACCOUNTS,
-            "app.person": "",
-            "app.key_prefix": "",
-            "app.token": "",
-        }
-    )
+    _set_local(settings_of(viewer) | {"app.person": "", "app.key_prefix": "", "app.token": ""})
+
+
+def settings_of(viewer: Viewer) -> dict[str, str]:
+    """Return the settings under which only `viewer`'s rows exist."""
+    return {
+        "app.organization": str(UUID(str(viewer.organization_id))),
+        "app.account": str(UUID(str(viewer.account_id))) if viewer.account_id else ALL_ACCOUNTS,
+    }
 
 
 def leave() -> None:
@@ -69,23 +69,6 @@ def present(*, user_id: UUID | None = None, key_prefix: str = "", token_hash: st
     tables let a row be read by whoever already holds what it names.
     """
     _set_local({"app.person": str(user_id or ""), "app.key_prefix": key_prefix, "app.token": token_hash})
-
-
-def rows_as(viewer: Viewer, statement: str, named: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Return what one statement finds among `viewer`'s rows, in one round trip and without a transaction around it.
-
-    Statements that are sent together share a transaction, so the settings end with the answer. For routes that must
-    answer within milliseconds; within a transaction it enters the viewer.
-    """
-    account = str(UUID(str(viewer.account_id))) if viewer.account_id else ALL_ACCOUNTS
-    settings = {"_organization": str(UUID(str(viewer.organization_id))), "_account": account}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SET LOCAL app.organization = %(_organization)s; SET LOCAL app.account = %(_account)s; {statement}",
-            named | settings,
-        )
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
 
 
 def _set_local(values: dict[str, str]) -> None:
