@@ -60,6 +60,11 @@ class Span:
     def spent(self) -> Decimal:
         return self.sums[-1] if self.sums else self.before
 
+    @property
+    def loop(self) -> Decimal:
+        """What nobody wanted, of what a limit can block."""
+        return sum((hour.loop for hour in self.hours), ZERO)
+
 
 @exactly
 def span_of(first: date, after: date, start: datetime, end: datetime, before: Decimal, hours: Sequence[Hour]) -> Span:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from consumption_cs.lib.periods import zone_of
 from usage.reports.overview_words import Fact, short_date
 
 MOST_MARKS = 3
+APART = timedelta(days=12)  # so that their words do not meet
 MOST_ROWS = 10
 _VERDICTS = {"useful": "Useful", "false": "False alarm", "open": "Too early to say"}
 
@@ -107,7 +108,7 @@ def replay_figure(replay: Replay, csv_url: str = "") -> Figure:
     series = [Series("Goes through", days, [one.through for one in replay.days])]
     if any(one.blocked for one in replay.days):
         blocked = [one.blocked or None for one in replay.days]
-        series.append(Series("Blocked by the limit", days, blocked, tone="second", flagged=range(len(days))))
+        series.append(Series("Blocked by the limit", days, blocked, tone="flag"))
     lanes = _lanes(replay)
     rings = any(dot.is_ring for lane in lanes for dot in lane.dots)
     limit = replay.proposal.limit_amount
@@ -147,13 +148,15 @@ def _dot_text(replay: Replay, fire: Fire) -> str:
 
 
 def _marks(replay: Replay) -> list[Mark]:
-    """What the limit did, on the days on which it did most."""
+    """What the limit did, on the days on which it did most; the most first."""
     currency = replay.account.currency
     spent = {one.day: one.spent for one in replay.days}
-    most = sorted(replay.acting, key=lambda one: one.loop_stopped + one.held_back, reverse=True)[:MOST_MARKS]
-    found = []
-    for one in most:
-        if one.loop_stopped + one.held_back > 0:
+    found: list[Mark] = []
+    taken: list[date] = []
+    for one in sorted(replay.acting, key=lambda one: one.loop_stopped + one.held_back, reverse=True):
+        is_free = all(abs(one.day - day) >= APART for day in taken) and len(taken) < MOST_MARKS
+        if is_free and one.loop_stopped + one.held_back > 0:
+            taken.append(one.day)
             is_loop = one.loop_stopped >= one.held_back
             amount = words.whole_money(one.loop_stopped if is_loop else one.held_back, currency)
             found.append(Mark(one.day, spent.get(one.day), f"{amount} {'stopped' if is_loop else 'held back'}"))

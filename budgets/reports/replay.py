@@ -148,6 +148,7 @@ def _acted(days: Days, held: Held) -> Acted:
         spent=round_to(span.spent, exponent(days.account.currency)),
         reached_at=held.reached_at,
         acts_at=held.acts_at,
+        loop=round_to(span.loop, exponent(days.account.currency)),
         loop_stopped=held.loop_stopped,
         held_back=held.held_back,
         waiting=int(round_to(held.outcomes)),

@@ -2,9 +2,9 @@
 
 What somebody has judged counts first: an alert of the same day and kind (for a pace also one about unusual usage)
 that was called expected or wrong makes a false alarm, one called useful does not. Else a pace or a new workflow is a
-false alarm on a day with a planned activity; a forecast, if its period ended without going over; and "less than
-planned", if its period ended above that. What was spent is never false by itself: it was spent. A period that is not
-over leaves a forecast open.
+false alarm on a day with a planned activity; a pace, on a day without anything unusual whose period ended without
+going over; a forecast, if its period ended so; and "less than planned", if its period ended above that. What was spent
+is never false by itself: it was spent. A period that is not over leaves these open.
 """
 
 from collections.abc import Sequence
@@ -65,8 +65,9 @@ def judge(crossing: Crossing, span: Span, amount: Decimal, known: Known) -> tupl
         plan, unusual = known.plan_on(day), known.unusual_on(day)
         if plan is not None:
             return FALSE, f"planned: {plan.name}"
-        return USEFUL, about(unusual) if unusual is not None and kind in PACES else "nobody had planned it"
-    if kind in FORECAST or kind == "under_use":
+        if unusual is not None or kind == NEW_SOURCE:
+            return USEFUL, about(unusual) if unusual is not None else "nobody had planned it"
+    if kind in FORECAST or kind in PACES or kind == "under_use":
         return _ended(crossing, span, amount, known)
     return USEFUL, ""
 

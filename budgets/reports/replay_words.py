@@ -27,6 +27,7 @@ _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight"
 _KINDS = dict(BudgetRule.Kind.choices)
 _PERCENT = ("actual_percent", "forecast_over", "forecast_p50", "forecast_p90", "under_use", "success_below")
 _MONEY = ("actual_amount", "unit_cost", "new_source")
+ENOUGH_STOPPED = Decimal("0.25")  # of what runaways cost, to say that they were stopped
 SMALL = Decimal(10)  # below, cents are shown
 
 
@@ -53,8 +54,7 @@ def headline(replay: Replay) -> Sentence:
     loops = [one for one in replay.acting if one.loop_stopped > 0]
     if not loops and not replay.held_back:
         return [*start, (f" would have acted {_times(len(replay.acting))} and blocked nothing.", False)]
-    verb = "slowed" if replay.proposal.limit.action == "throttle" else "stopped"
-    stopped = f" would have {verb} {some(len(loops), 'runaway')} and held back "
+    stopped = f" would have {_stopped(replay, loops)} and held back "
     if not replay.held_back:
         return [*start, (f"{stopped}nothing.", False)]
     held = (whole_money(replay.held_back, currency), True)
@@ -211,6 +211,16 @@ def _limit_name(proposal: Proposal, currency: str) -> Sentence:
     article = "An" if digits.startswith("8") or digits.split(",")[0] in ("11", "18") else "A"
     often = PERIODS.get(proposal.period)
     return [(f"{article} ", False), (amount, True), (f" {often} limit" if often else " limit", False)]
+
+
+def _stopped(replay: Replay, loops: Sequence[Acted]) -> str:
+    """Return "stopped one runaway", with how much of it if that is little."""
+    stopped, cost = sum(one.loop_stopped for one in loops), sum(one.loop for one in loops)
+    runaways, amount = some(len(loops), "runaway"), whole_money(Decimal(stopped), replay.account.currency)
+    is_slowed = replay.proposal.limit is not None and replay.proposal.limit.action == "throttle"
+    if stopped >= cost * ENOUGH_STOPPED:
+        return f"{'slowed' if is_slowed else 'stopped'} {runaways}"
+    return f"slowed {runaways} by {amount}" if is_slowed else f"stopped {amount} of {runaways}"
 
 
 def _never(replay: Replay) -> str:

@@ -88,7 +88,8 @@ class Acted:
     `day` is the local day on which it is reached, `last_day` the last one of the period that is replayed.
 
     `acts_at` None: reached, but the period ended within the grace, or the limit only tells. `verdict`: right, false,
-    mixed, or "" if nothing was blocked. `waiting`: outcomes that would have waited. `about`: what happened, in words.
+    mixed, or "" if nothing was blocked. `loop`: what loops cost in the period; `waiting`: outcomes that would have
+    waited. `about`: what happened, in words.
     """
 
     day: date
@@ -96,6 +97,7 @@ class Acted:
     spent: Decimal
     reached_at: datetime
     acts_at: datetime | None
+    loop: Decimal
     loop_stopped: Decimal
     held_back: Decimal
     waiting: int

@@ -108,6 +108,11 @@
     plan.yaxis.domain = [0, 1 - share - 0.06];
     plan.yaxis2 = { domain: [1 - share, 1], range: [count - 0.4, -0.6], fixedrange: true, zeroline: false, showgrid: false, tickvals: names.map((_, index) => index), ticktext: names, tickfont: font({ color: colour("--ink-2") }) };
     plan.xaxis.anchor = "y";
+    if (isSmall()) plan.annotations = plan.annotations.filter((_, index) => !(index > 0 && index < spec.marks.length)); // the first mark says most
+    if (spec.dates) {
+      const [first, last] = [spec.series[0].x[0], spec.series[0].x.at(-1)].map(day => Date.parse(day));
+      plan.xaxis.range = [first - 432e5, last + 432e5].map(moment => new Date(moment).toISOString());
+    }
     spec.lanes.forEach((lane, index) => {
       plan.shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, yref: "y2", y0: index, y1: index, line: { color: colour("--chart-grid"), width: 1 }, layer: "below" });
       if (lane.note && !isSmall()) plan.annotations.push({ showarrow: false, xref: "paper", x: 0.5, yref: "y2", y: index, text: safe(lane.note), font: font({ color: colour("--ink-3") }), bgcolor: colour("--surface") });
