@@ -227,6 +227,8 @@ CAPABILITIES: dict[str, frozenset[str]] = {
         "alert.handle",
         "book.edit",
         "budget.edit",
+        "limit.edit",
+        "limit.lift",
     },
 }
 
