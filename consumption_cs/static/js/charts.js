@@ -108,9 +108,14 @@
     plan.yaxis.domain = [0, 1 - share - 0.06];
     plan.yaxis2 = { domain: [1 - share, 1], range: [count - 0.4, -0.6], fixedrange: true, zeroline: false, showgrid: false, tickvals: names.map((_, index) => index), ticktext: names, tickfont: font({ color: colour("--ink-2") }) };
     plan.xaxis.anchor = "y";
+    const days = spec.series[0].x;
+    plan.annotations.slice(0, spec.marks.length).forEach(words => { // at an edge the words lean inwards
+      const place = days.indexOf(words.x) / days.length;
+      if (place > 0.85 || (place >= 0 && place < 0.1)) words.xanchor = place > 0.5 ? "right" : "left";
+    });
     if (isSmall()) plan.annotations = plan.annotations.filter((_, index) => !(index > 0 && index < spec.marks.length)); // the first mark says most
     if (spec.dates) {
-      const [first, last] = [spec.series[0].x[0], spec.series[0].x.at(-1)].map(day => Date.parse(day));
+      const [first, last] = [days[0], days.at(-1)].map(day => Date.parse(day));
       plan.xaxis.range = [first - 432e5, last + 432e5].map(moment => new Date(moment).toISOString());
     }
     spec.lanes.forEach((lane, index) => {
