@@ -190,6 +190,7 @@ SPECTACULAR_SETTINGS = {
         "CommitChangeKindEnum": "budgets.models.CommitChange.Kind",
         "LedgerEntryKindEnum": "budgets.models.LedgerEntry.Kind",
         "PlannedActivityKindEnum": "budgets.models.PlannedActivity.Kind",
+        "BudgetRuleKindEnum": "budgets.models.BudgetRule.Kind",
         "CommitStateEnum": ["upcoming", "active", "used_up", "expired", "cancelled"],
         "ReconciliationStateEnum": ["open", "ended", "closed"],
         "RateCardEffectStateEnum": ["none", "running", "stuck", "failed", "outdated", "ready"],

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
@@ -55,12 +54,9 @@ def manager(organization: Organization) -> Machine:
     return Machine(organization, Scope.READ, Scope.MANAGE)
 
 
-def send(machine: Machine, method: str, path: str, body: Any = None) -> HttpResponse:
+def send(machine: Machine, method: str, path: str, body: Any = None) -> Any:
     call = getattr(Client(), method)
-    answer: HttpResponse = call(
-        f"/api/v1/{path}", json.dumps(body), content_type="application/json", headers=machine.headers
-    )
-    return answer
+    return call(f"/api/v1/{path}", json.dumps(body), content_type="application/json", headers=machine.headers)
 
 
 def refused(status: int, body: Any) -> dict[str, str]:
@@ -298,8 +294,8 @@ def test_a_proposal_is_replayed_and_nothing_is_stored(account: Account, calls: M
     today = timezone.now().date()
     for back in range(1, 60):
         make_usage_day(account, calls, today - timedelta(days=back), spend=Decimal(10))
-    body = {"amount": "200", "rules": [{"kind": "actual_percent", "value": "50"}]}
-    body |= {"limit": {"action": "stop", "percent": "100"}}
+    rules, limit = [{"kind": "actual_percent", "value": "50"}], {"action": "stop", "percent": "100"}
+    body = {"amount": "200", "rules": rules, "limit": limit}
     status, told = manager.post("accounts/eu/north/budgets/replay", body)
     assert status == 200, told
     assert told["is_ready"] is True
