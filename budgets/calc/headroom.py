@@ -51,7 +51,7 @@ class Answer:
 
 
 def decide(limits: Sequence[LimitNow], cost: Decimal, *, rehearsal: bool = False) -> Answer:
-    """Return the strictest answer. `cost` is what the work asked about would add.
+    """Return the strictest answer. `cost` is what the work asked about would add; a used up budget warns.
 
     Only a limit in force slows or stops, and never an exempt workflow or in a dry run; a rehearsal answers as if
     every limit were in force. Of several that stop, the one that ends last is told.
@@ -75,9 +75,16 @@ def _decide(limit: LimitNow, cost: Decimal, rehearsal: bool) -> Answer:
     if limit.state in ("warned", "grace", "acting"):
         words = f"“{limit.name}” is close to its limit, or over it."
         return Answer("warn", words, acts_at=limit.acts_at if limit.state == "grace" else None)
-    if cost > 0 and limit.used + cost >= limit.amount:
-        reaches = "would use up" if not limit.action else "would reach the limit of"
-        return Answer("warn", f"This work {reaches} “{limit.name}”.")
+    return _by_amount(limit, cost)
+
+
+def _by_amount(limit: LimitNow, cost: Decimal) -> Answer:
+    if limit.used >= limit.amount:
+        words = "is over its limit, which begins to count" if limit.action else "is used up; it has no limit"
+        return Answer("warn", f"“{limit.name}” {words}.")
+    if limit.used + cost >= limit.amount:
+        words = "would reach the limit of" if limit.action else "would use up"
+        return Answer("warn", f"This work {words} “{limit.name}”.")
     return Answer("allow", "Below every limit." if limit.action else "No limit applies.")
 
 

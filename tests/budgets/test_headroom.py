@@ -43,6 +43,12 @@ def test_a_batch_that_would_reach_the_limit_is_warned_of() -> None:
     assert decide([clear], Decimal(40)).decision == "warn"
 
 
+def test_what_is_over_its_limit_is_warned_of_before_the_next_look_at_it() -> None:
+    over = replace(ACTING, state="clear")
+    assert decide([over], Decimal(0)).decision == "warn"
+    assert decide([replace(over, action="")], Decimal(0)).reason == "“Everything” is used up; it has no limit."
+
+
 def test_the_strictest_of_several_limits_decides_and_none_allows() -> None:
     assert decide([replace(ACTING, action="throttle"), ACTING], Decimal(0)).decision == "stop"
     assert decide([], Decimal(0)).decision == "allow"
