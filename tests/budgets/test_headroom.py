@@ -6,15 +6,21 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
 
 from accounts.models import Scope
 from budgets.actions.limits import NewLimit, set_limit
-from budgets.calc.headroom import LimitNow, decide
+from budgets.calc.headroom import LimitNow, cost_of, decide
 from budgets.models import Budget
 from consumption_cs.lib.tenancy import enter
 from tests.budgets.budget_factories import make_budget, make_paying_account
 from tests.budgets.test_commits_api import Machine
 from tests.factories import staff_of
+from usage.calc.price_terms import price_from
+from usage.calc.prices import Usage
+from usage.calc.rated_days import Running, go_on
+from usage.calc.rating import Slice, rate_slices
 
 ACTING = LimitNow("Everything", "stop", "acting", Decimal(100), Decimal(120))
 
@@ -95,3 +101,30 @@ def test_the_api_answers_a_rehearsal_as_if_the_limit_were_in_force(budget: Budge
 @pytest.mark.django_db
 def test_an_unknown_workflow_is_refused_in_words(budget: Budget) -> None:
     assert asked(budget, "?workflow=nobody").status_code == 400
+
+
+QUANTITIES = st.integers(0, 5_000_000).map(lambda number: Decimal(number) / 1000)
+GRADUATED = price_from(
+    {
+        "model": "graduated",
+        "params": {
+            "tiers": [
+                {"up_to": "100", "unit": "0.137", "flat": "3"},
+                {"up_to": "2000", "unit": "0.0455"},
+                {"up_to": None, "unit": "0.009", "flat": "1.5"},
+            ]
+        },
+        "free_units": "20",
+        "percent_discount": "7.5",
+        "max_spend": "90",
+    }
+)
+
+
+@given(st.lists(QUANTITIES, max_size=4), QUANTITIES, st.sampled_from([0, 2, 3]))
+def test_a_batch_costs_what_rating_the_period_with_it_adds(days: list[Decimal], batch: Decimal, places: int) -> None:
+    slices = [Slice(GRADUATED, Usage(day, 1)) for day in [*days, batch]]
+    running = Running()
+    for day in days:
+        running = go_on(GRADUATED, running, Usage(day, 1), places=places) or running
+    assert cost_of(GRADUATED, running, Usage(batch, 1), places=places) == rate_slices(slices, places=places)[-1].amount
