@@ -15,6 +15,7 @@ from budgets.views import (
     forgiveness,
     invoices,
     ledger,
+    limits,
     margin,
     notifications,
     periods,
@@ -176,9 +177,10 @@ urlpatterns: list[URLPattern] = [
         name="replay_csv",
     ),
     path(
-        "accounts/<uuid:account_id>/budgets/<uuid:budget_id>/change/<slug:change>/",
-        budgets.budget_step,
-        name="budget_step",
+        "accounts/<uuid:account_id>/budgets/<uuid:budget_id>/archive/", budgets.budget_archive, name="budget_archive"
     ),
-    path("accounts/<uuid:account_id>/budgets/<uuid:budget_id>/lift/", budgets.limit_lift, name="limit_lift"),
+    path(
+        "accounts/<uuid:account_id>/budgets/<uuid:budget_id>/rehearse/", limits.limit_rehearse, name="limit_rehearse"
+    ),
+    path("accounts/<uuid:account_id>/budgets/<uuid:budget_id>/lift/", limits.limit_lift, name="limit_lift"),
 ]

@@ -205,6 +205,25 @@ def lift(viewer: Viewer, budget: Budget, reason: str, now: datetime) -> LimitSta
     return state
 
 
+def rehearse(viewer: Viewer, budget: Budget, now: datetime) -> LimitEvent:
+    """Send what would be sent when the limit acts, marked as a rehearsal; nothing is slowed. Raises ValidationError.
+
+    Webhooks get the topic limit.tested, people a mail that says so. It is kept in the log.
+    """
+    require(viewer, "limit.edit")
+    with transaction.atomic():
+        hold_accounts(viewer.organization_id, [budget.account_id])
+        uses = budget_uses(viewer.organization_id, now, budget_ids=[budget.pk])
+        terms = limit_terms(uses[0]) if uses else None
+        if terms is None:
+            raise ValidationError("There is no limit to rehearse: save one first.")
+        event = _event(uses[0], terms, LimitEvent.Kind.TESTED, now)
+        event.by_id = viewer.user_id
+        _tell(viewer.organization_id, now, [(uses[0], event)])
+        audit(viewer, "limit.rehearsed", budget, budget.name, {})
+    return event
+
+
 def due_accounts(organization_id: UUID, now: datetime) -> list[str]:
     """Return the accounts whose limits time takes further: a grace, a lift or a period is over. Within `act_as`."""
     rows = LimitState.objects.filter(organization_id=organization_id).exclude(state=LimitState.State.CLEAR)

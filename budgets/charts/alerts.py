@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 from accounts.models import Account
 from budgets.models import Alert, Anomaly, Budget
-from budgets.reports.budget_use import BudgetUse
 from budgets.reports.hourly_spend import hourly_spend
 from budgets.reports.scope_days import scope_days
 from consumption_cs.lib.display import money_text
@@ -114,17 +113,6 @@ def _so_far(
             ["Day", "Spent so far"], [_row(day, total, account) for day, total in zip(known, sums, strict=True)]
         ),
     )
-
-
-def budget_figure(viewer: Viewer, account: Account, use: BudgetUse, now: datetime) -> Figure:
-    """The same for a budget's own page: its period so far."""
-    days = [
-        use.first_day + timedelta(days=index) for index in range(min((use.after_day - use.first_day).days, MOST_DAYS))
-    ]
-    spent = scope_days(viewer, use.budget, use.first_day, use.after_day)
-    known = [day for day in days if day <= use.today]
-    sums: list[Decimal | None] = list(accumulate(spent.get(day, Decimal(0)) for day in known))
-    return _so_far("budget", account, days, known, sums, use.amount, [])
 
 
 def _row(day: date, total: Decimal | None, account: Account) -> list[str]:

@@ -1,5 +1,7 @@
-"""Forms of a budget: what it is for, when to tell, and what happens at its limit."""
+"""Forms of a budget: what it is for, how much, and when to tell."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -7,117 +9,149 @@ from django import forms
 
 from accounts.models import Account
 from budgets.actions.budgets import NewBudget, Rule
-from budgets.actions.limits import NewLimit
-from budgets.models import Budget, BudgetRule, Limit
+from budgets.models import Budget, BudgetRule
+from budgets.reports.rule_words import SENTENCES, Sentence
+from budgets.reports.scope_days import keys_seen
+from consumption_cs.lib.display import quantity_text
 from consumption_cs.lib.tenancy import Viewer
 from usage.models import Meter, Workflow
 
-MOST_RULES = 10
+MOST_VALUES = 10
+ALWAYS_SHOWN = 3  # sentences; the others stand behind “more”, unless they are used
 
 
-class LimitForm(forms.Form):
-    """What happens at the limit, when, and after which grace."""
+@dataclass(frozen=True, slots=True)
+class SentenceField:
+    """A sentence with the form's field for its number."""
 
-    action = forms.ChoiceField(choices=Limit.Action.choices, label="At the limit")
-    percent = forms.DecimalField(
-        max_digits=7, decimal_places=2, min_value=1, label="Limit, percent of the budget", initial=100
-    )
-    warn_percent = forms.DecimalField(
-        max_digits=5, decimal_places=2, min_value=1, max_value=100, initial=85, label="Warn at percent of the limit"
-    )
-    grace_minutes = forms.IntegerField(min_value=0, max_value=10080, initial=30, label="Minutes of grace")
-    lift_hours = forms.IntegerField(min_value=1, max_value=744, initial=4, label="A lift lasts, hours")
-    is_dry_run = forms.BooleanField(required=False, label="Dry run: tell what it would have done, and slow nothing")
+    sentence: Sentence
+    field: forms.BoundField
 
-    def new_limit(self, before: Limit | None) -> NewLimit:
-        """Return the limit as given; what the form does not show stays as it was."""
-        kept = ("grace_percent", "throttle_percent", "exempt_workflows", "lift_roles")
-        return NewLimit(**self.cleaned_data, **({name: getattr(before, name) for name in kept} if before else {}))
+    @property
+    def is_used(self) -> bool:
+        return bool(self.field.value())
+
+
+class ThresholdsField(forms.CharField):
+    """Numbers of one rule, with commas between them, as ascending decimals; nothing: the rule does not tell."""
+
+    def __init__(self, sentence: Sentence) -> None:
+        super().__init__(
+            required=False,
+            max_length=200,
+            initial=sentence.start,
+            label=f"When {sentence.lead} … {sentence.tail}".replace("… %", "…%").strip(" …"),
+            widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
+        )
+        self.sentence = sentence
+
+    def clean(self, value: Any) -> list[Decimal]:
+        """Return the numbers. Raises ValidationError in words."""
+        text = str(super().clean(value))
+        words = text.split(",") if self.sentence.is_many else [text]
+        found = {self._number(word.strip().removesuffix("%").strip()) for word in words if word.strip()}
+        if len(found) > MOST_VALUES:
+            raise forms.ValidationError(f"Name at most {MOST_VALUES} numbers.")
+        return sorted(found)
+
+    def _number(self, word: str) -> Decimal:
+        example = "50, 80, 100" if self.sentence.is_many else "90"
+        try:
+            number = Decimal(word) if word.isascii() and "_" not in word else Decimal("NaN")
+        except InvalidOperation:
+            number = Decimal("NaN")
+        if not number.is_finite():
+            raise forms.ValidationError(f"“{word}” is not a number: write {example}.")
+        if not self.sentence.least <= number <= self.sentence.most:
+            least, most = (quantity_text(limit) for limit in (self.sentence.least, self.sentence.most))
+            raise forms.ValidationError(f"{word} does not fit: write a number from {least} to {most}.")
+        return round(number, 6)
 
 
 class RulesForm(forms.Form):
-    """The amount of a budget, and when to tell: sentences with a number each; an empty one does not tell."""
+    """The amount of a budget, and when to tell: a sentence for each kind of rule; an empty one does not tell."""
 
     amount = forms.DecimalField(max_digits=20, decimal_places=2, min_value=Decimal("0.01"), label="Amount of a period")
-    spent = forms.CharField(
-        required=False,
-        initial="50, 80, 100",
-        label="Tell when spend reaches, percent",
-        help_text="Several with commas between them: 50, 80, 100.",
-    )
-    forecast_over = forms.DecimalField(
-        required=False, initial=90, min_value=1, max_value=99, label="Tell when going over is this likely, percent"
-    )
-    velocity_fast = forms.DecimalField(
-        required=False,
-        min_value=1,
-        max_value=1000,
-        label="Tell when spend runs this many times faster than the budget",
-    )
 
-    def clean_spent(self) -> list[Decimal]:
-        """Return the percentages, ascending."""
-        found = set()
-        for word in self.cleaned_data["spent"].replace("%", "").split(","):
-            if not word.strip():
-                continue
-            try:
-                percent = Decimal(word.strip())
-            except InvalidOperation:
-                raise forms.ValidationError(f"“{word.strip()}” is not a number: write 50, 80, 100.") from None
-            if not percent.is_finite() or not 0 < percent <= 1000:
-                raise forms.ValidationError("Percentages lie above 0 and at 1,000 at most.")
-            found.add(percent)
-        if len(found) > MOST_RULES:
-            raise forms.ValidationError(f"Name at most {MOST_RULES} percentages.")
-        return sorted(found)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for sentence in SENTENCES:
+            self.fields[sentence.kind] = ThresholdsField(sentence)
+
+    def sentences(self) -> list[SentenceField]:
+        """Return those always shown, and those in use."""
+        fields = self._sentence_fields()
+        return [one for place, one in enumerate(fields) if place < ALWAYS_SHOWN or one.is_used]
+
+    def other_sentences(self) -> list[SentenceField]:
+        """Return the rest, to choose from."""
+        fields = self._sentence_fields()
+        return [one for place, one in enumerate(fields) if place >= ALWAYS_SHOWN and not one.is_used]
+
+    def _sentence_fields(self) -> list[SentenceField]:
+        return [SentenceField(sentence, self[sentence.kind]) for sentence in SENTENCES]
 
     def rules(self) -> list[Rule]:
         """Return the rules as given, and nothing for what was left empty."""
-        told: list[Rule] = [(BudgetRule.Kind.ACTUAL_PERCENT, percent) for percent in self.cleaned_data["spent"]]
-        for kind in (BudgetRule.Kind.FORECAST_OVER, BudgetRule.Kind.VELOCITY_FAST):
-            if self.cleaned_data.get(kind) is not None:
-                told.append((kind, self.cleaned_data[kind]))
-        return told
+        return [(one.kind, value) for one in SENTENCES for value in self.cleaned_data[one.kind]]
+
+
+def initial_of(amount: Decimal, rules: Iterable[BudgetRule]) -> dict[str, object]:
+    """Return what a form shows of a version: every rule in its sentence, and nothing where there is none."""
+    shown: dict[str, object] = {"amount": amount.quantize(Decimal("0.01"))}
+    values: dict[str, list[Decimal]] = {sentence.kind: [] for sentence in SENTENCES}
+    for rule in rules:
+        values[rule.kind].append(rule.value)
+    return shown | {kind: ", ".join(f"{one.normalize():f}" for one in sorted(found)) for kind, found in values.items()}
 
 
 class BudgetForm(RulesForm):
-    """A new budget: of what, for which period, and when to tell."""
+    """A new budget: of what, for which period, within which other budget, and when to tell."""
 
     name = forms.CharField(max_length=100, label="Name")
-    scope = forms.ChoiceField(
-        choices=[("account", "The whole account"), ("workflow", "One workflow"), ("meter", "One meter")],
-        label="Of what",
-    )
+    scope = forms.ChoiceField(choices=Budget.Scope.choices, label="Of what")
     workflow = forms.ModelChoiceField(Workflow.objects.none(), required=False, label="Workflow")
     meter = forms.ModelChoiceField(Meter.objects.none(), required=False, label="Meter")
-    period = forms.ChoiceField(
-        choices=[choice for choice in Budget.Period.choices if choice[0] != Budget.Period.CUSTOM],
-        initial=Budget.Period.MONTH,
-        label="For each",
+    key = forms.ChoiceField(required=False, label="Key, team or release")
+    period = forms.ChoiceField(choices=Budget.Period.choices, initial=Budget.Period.MONTH, label="For each")
+    starts_on = forms.DateField(required=False, label="From", widget=forms.DateInput(attrs={"type": "date"}))
+    ends_on = forms.DateField(
+        required=False, label="To, the first day after it", widget=forms.DateInput(attrs={"type": "date"})
     )
-    field_order = ("name", "scope", "workflow", "meter", "period", "amount")
+    parent = forms.ModelChoiceField(
+        Budget.objects.none(), required=False, label="Within", empty_label="No other budget"
+    )
+    field_order = ("name", "scope", "workflow", "meter", "key", "period", "starts_on", "ends_on", "parent", "amount")
 
     def __init__(self, viewer: Viewer, account: Account, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        workflows = Workflow.objects.visible_to(viewer).filter(account=account).order_by("name")
-        meters = Meter.objects.visible_to(viewer).filter(is_active=True).order_by("name")
-        self.fields["workflow"].queryset = workflows  # type: ignore[attr-defined]
-        self.fields["meter"].queryset = meters  # type: ignore[attr-defined]
+        rows = {
+            "workflow": Workflow.objects.visible_to(viewer).filter(account=account).order_by("name"),
+            "meter": Meter.objects.visible_to(viewer).filter(is_active=True).order_by("name"),
+            "parent": Budget.objects.visible_to(viewer).filter(account=account, archived_at=None).order_by("name"),
+        }
+        for name, choices in rows.items():
+            self.fields[name].queryset = choices  # type: ignore[attr-defined]
+        self.fields["key"].choices = _key_choices(keys_seen(viewer, account))  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         """The part that the scope names must be chosen, and no other counts."""
         asked: dict[str, Any] = super().clean() or {}
-        for part in ("workflow", "meter"):
+        for part, words in (("workflow", "workflow"), ("meter", "meter"), ("key", "key, team or release")):
             if asked.get("scope") != part:
                 asked[part] = None
-            elif asked.get(part) is None:
-                self.add_error(part, f"Choose the {part} that the budget is for.")
+            elif not asked.get(part) and part not in self.errors:
+                self.add_error(part, f"Choose the {words} that the budget is for.")
+        if asked.get("period") != Budget.Period.CUSTOM:
+            asked["starts_on"] = asked["ends_on"] = None
+        elif not (asked.get("starts_on") and asked.get("ends_on")):
+            self.add_error("starts_on", "A budget from and to needs both days.")
         return asked
 
     def new_budget(self) -> NewBudget:
         """Return the budget as asked for."""
         asked = self.cleaned_data
+        dimension, _, value = (asked["key"] or "").partition("=")
         return NewBudget(
             asked["name"],
             asked["amount"],
@@ -126,4 +160,14 @@ class BudgetForm(RulesForm):
             asked["period"],
             workflow=asked["workflow"],
             meter=asked["meter"],
+            dimension=dimension,
+            dimension_value=value,
+            parent=asked["parent"],
+            starts_on=asked["starts_on"],
+            ends_on=asked["ends_on"],
         )
+
+
+def _key_choices(seen: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """A choice is “dimension=value”: names of dimensions have no equals sign."""
+    return [("", "---------"), *((f"{dimension}={value}", f"{dimension}: {value}") for dimension, value in seen)]

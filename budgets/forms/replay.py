@@ -9,10 +9,12 @@ from django.http import QueryDict
 from accounts.models import Account
 from budgets.actions.budgets import NewBudget
 from budgets.actions.limits import NewLimit
-from budgets.forms.budgets import BudgetForm, LimitForm, RulesForm
+from budgets.forms.budgets import BudgetForm, RulesForm
+from budgets.forms.limits import LimitForm
 from budgets.models import Budget
 from budgets.reports.budget_use import BudgetUse
 from budgets.reports.replay import Proposal, ProposedLimit
+from budgets.reports.rule_words import SENTENCES
 from consumption_cs.lib.tenancy import Viewer
 
 UNNAMED = "Unnamed"  # a name changes nothing in a replay
@@ -26,13 +28,13 @@ def proposal_from(
     `use` is the budget that they would change; what the fields leave out stays as it is in force. Without a budget
     they are those of a new one, and without any field of a limit it has none.
     """
-    limit_form = LimitForm(given) if "action" in given else None
+    limit_form = LimitForm(viewer, account, given) if "action" in given else None
     budget_form = _budget_form(viewer, account, given, use)
     wrong = [message for form in (budget_form, limit_form) if form is not None for message in _wrong(form)]
     if wrong:
         return None, wrong
     before = use.limit if use is not None else None
-    limit: Any = limit_form.new_limit(before) if limit_form is not None else before
+    limit: Any = limit_form.new_limit() if limit_form is not None else before
     if use is None:
         return _of_new(budget_form.new_budget(), limit), []  # type: ignore[union-attr]
     if isinstance(budget_form, RulesForm):
@@ -111,5 +113,5 @@ def _limit(limit: Any) -> ProposedLimit | None:
 
 def first_fields(suggested: object) -> Mapping[str, object]:
     """Return the fields that a new budget starts from, with the suggested amount."""
-    initial = {name: field.initial for name, field in BudgetForm.base_fields.items() if field.initial is not None}
-    return initial | {"scope": "account", "amount": suggested}
+    rules = {sentence.kind: sentence.start for sentence in SENTENCES if sentence.start}
+    return {"scope": "account", "period": Budget.Period.MONTH, "amount": suggested, **rules}

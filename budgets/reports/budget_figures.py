@@ -101,15 +101,20 @@ class Balance(NamedTuple):
 
 
 def figures_of(
-    organization_id: UUID, now: datetime, uses: Sequence[BudgetUse], *, parts_forecast: bool = False
+    organization_id: UUID,
+    now: datetime,
+    uses: Sequence[BudgetUse],
+    *,
+    parts_forecast: bool = False,
+    everything: bool = False,
 ) -> dict[UUID, Figures]:
-    """Return the figures of each budget. What no rule of it asks for is not looked up.
+    """Return the figures of each budget. What no rule of it asks for is not looked up, unless `everything` is.
 
     `parts_forecast`: budgets of a part of the account are forecast too, from the days of that part, which costs much
     more than reading the account's forecast run.
     """
-    fans = _fans(organization_id, [use for use in uses if _asks(use, FORECAST)], parts=parts_forecast)
-    accounts = {use.budget.account_id for use in uses if _asks(use, _BALANCES)}
+    fans = _fans(organization_id, [use for use in uses if everything or _asks(use, FORECAST)], parts=parts_forecast)
+    accounts = {use.budget.account_id for use in uses if everything or _asks(use, _BALANCES)}
     balances = _balances(organization_id, now, accounts)
     found = {}
     for use in uses:

@@ -65,6 +65,11 @@ class BudgetUse:
         return self.amount - self.used
 
     @property
+    def overspent(self) -> Decimal:
+        """By how much the budget is exceeded; zero while it is not."""
+        return max(-self.remaining, ZERO)
+
+    @property
     def period(self) -> BudgetPeriod:
         return BudgetPeriod(self.first_day, self.after_day, self.start, self.end)
 

@@ -1,5 +1,6 @@
 """The daily money of what a budget covers."""
 
+import json
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -49,3 +50,15 @@ def suggested_amount(viewer: Viewer, account: Account, now: datetime) -> Decimal
     wanted = Decimal(spent) * ROOM
     step = Decimal(10) ** (wanted.adjusted() - 1)
     return (wanted / step).quantize(Decimal(1)) * step
+
+
+def keys_seen(viewer: Viewer, account: Account, most: int = 200) -> list[tuple[str, str]]:
+    """Return the values of the meters' dimensions (keys, teams, releases) that the account used, as (name, value)."""
+    groups = UsageDay.objects.visible_to(viewer).filter(account=account).exclude(group="")
+    found = {
+        (name, str(value))
+        for group in groups.order_by().values_list("group", flat=True).distinct()[: most * 5]
+        for name, value in json.loads(group).items()
+        if value not in (None, "")
+    }
+    return sorted(found)[:most]

@@ -10,7 +10,8 @@ from tests.budgets.budget_factories import make_budget, make_paying_account
 from tests.factories import make_account, make_member, signed_in, staff_of
 
 pytestmark = pytest.mark.django_db
-STOP = {"action": "stop", "percent": "100", "warn_percent": "85", "grace_minutes": "30", "lift_hours": "4"}
+STOP = {"action": "stop", "percent": "100", "warn_percent": "85", "grace_minutes": "30", "grace_percent": "10"}
+STOP |= {"throttle_percent": "25", "lift_hours": "4"}
 
 
 @pytest.mark.parametrize(("role", "status"), [(Role.PORTAL_OWNER, 302), (Role.PORTAL_ENGINEER, 403)])
@@ -32,19 +33,19 @@ def test_an_owner_makes_a_budget_changes_it_and_archives_it() -> None:
     client = signed_in(make_member(account, Role.PORTAL_OWNER))
     home = f"/accounts/{account.pk}/budgets/"
     assert "has no budget yet" in client.get(home).content.decode()
-    asked = {"name": "Spend", "scope": "account", "period": "month", "amount": "100", "spent": "50, eighty"}
+    asked = {"name": "Spend", "scope": "account", "period": "month", "amount": "100", "actual_percent": "50, eighty"}
     wrong = client.post(f"{home}new/", asked)
     assert wrong.status_code == 422
     assert "is not a number: write 50, 80, 100." in wrong.content.decode()
-    made = client.post(f"{home}new/", asked | {"spent": "50, 80", "forecast_over": "90"}, follow=True)
+    made = client.post(f"{home}new/", asked | {"actual_percent": "50, 80", "forecast_over": "90"}, follow=True)
     assert "Spend: <b" in made.content.decode()
     enter(staff_of(account))
     budget = Budget.objects.get(account=account)
     assert budget.by_customer
-    client.post(f"{home}{budget.pk}/change/rules/", {"amount": "250", "spent": "75"})
+    client.post(f"{home}{budget.pk}/", {"amount": "250", "actual_percent": "75"})
     enter(staff_of(account))
     version = budget.versions.order_by("-number")[0]
     assert (version.number, version.amount) == (2, 250)
     assert [(rule.kind, rule.value) for rule in version.rules.all()] == [("actual_percent", 75)]
-    client.post(f"{home}{budget.pk}/change/archive/")
+    client.post(f"{home}{budget.pk}/archive/")
     assert "has no budget yet" in client.get(home).content.decode()
