@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo
 
 from budgets.calc.replay import Hour
 from consumption_cs.lib.money import exactly
-from consumption_cs.lib.periods import Period, local_day
+from consumption_cs.lib.periods import DAY, HOUR, Period, local_day
 
 ZERO, ONE = Decimal(0), Decimal(1)
 ENOUGH_DAYS = 7
+SMALLEST = Decimal("1e-9")  # of money that an hour has
 Slot = tuple[bool, int]  # weekend, hour on the wall clock
 
 
@@ -63,16 +64,18 @@ class Clock:
 
 def clock_of(days: Sequence[date], zone: ZoneInfo) -> Clock:
     """Return the hours of local days."""
-    return Clock(
-        {
-            day: [(hour, (day.weekday() >= 5, hour.start.astimezone(zone).hour)) for hour in _hours(day, zone)]
-            for day in days
-        }
-    )
+    return Clock({day: _slots(day, zone) for day in days})
 
 
-def _hours(day: date, zone: ZoneInfo) -> list[Period]:
-    return list(local_day(day, zone).hours(zone))
+def _slots(day: date, zone: ZoneInfo) -> list[tuple[Period, Slot]]:
+    whole = local_day(day, zone)
+    is_weekend = day.weekday() >= 5
+    if whole.duration == DAY:
+        return [
+            (Period(whole.start + hour * HOUR, whole.start + (hour + 1) * HOUR), (is_weekend, hour))
+            for hour in range(24)
+        ]
+    return [(hour, (is_weekend, hour.start.astimezone(zone).hour)) for hour in whole.hours(zone)]
 
 
 @exactly
@@ -96,29 +99,27 @@ def hours_of(
                 used.spent * _share(hour, stretches) if stretches and used.spent > 0 else ZERO
                 for used, stretches in zip(here, unwanted, strict=True)
             ]
+            made, counted = _hour(hour, day, parts, here, loops)
             cost += sum(loops, ZERO)
-            hours.append(_hour(hour, day, parts, here, loops))
-            counts.append(
-                Counted(
-                    sum((used.outcomes for used in here), ZERO),
-                    sum(used.finished for used in here),
-                    sum(used.successes for used in here),
-                )
-            )
+            hours.append(made)
+            counts.append(counted)
     return _with_usual(hours, clock, known_from), counts, cost
 
 
-def _hour(hour: Period, day: date, parts: Sequence[Part], here: Sequence[Used], loops: Sequence[Decimal]) -> Hour:
-    spent = exempt = loop = ZERO
-    successes = 0
+def _hour(
+    hour: Period, day: date, parts: Sequence[Part], here: Sequence[Used], loops: Sequence[Decimal]
+) -> tuple[Hour, Counted]:
+    spent = exempt = loop = outcomes = ZERO
+    finished = successes = free = 0
     for part, used, unwanted in zip(parts, here, loops, strict=True):
-        spent += used.spent
+        spent, outcomes = spent + used.spent, outcomes + used.outcomes
+        finished, successes = finished + used.finished, successes + used.successes
         if part.is_exempt:
-            exempt += used.spent
+            exempt, free = exempt + used.spent, free + used.successes
         else:
             loop += unwanted
-            successes += used.successes
-    return Hour(hour.start, hour.end, day, spent, exempt, loop, ZERO, Decimal(successes))
+    made = Hour(hour.start, hour.end, day, spent, exempt, loop, ZERO, Decimal(successes - free))
+    return made, Counted(outcomes, finished, successes)
 
 
 def _share(hour: Period, stretches: Sequence[Unwanted]) -> Decimal:
@@ -166,7 +167,7 @@ def spread(total: Decimal, weights: Sequence[Decimal], *, whole: bool = False) -
     for weight in weights:
         running += weight
         until = total * running / sum_of
-        until = until.to_integral_value() if whole else until.quantize(Decimal("1e-12"))
+        until = until.to_integral_value() if whole else until.quantize(SMALLEST)
         parts.append(until - before)
         before = until
     parts[-1] += total - before

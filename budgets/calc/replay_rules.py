@@ -27,6 +27,7 @@ from budgets.calc.replay import Span, reached_in
 from consumption_cs.lib.money import exactly
 from consumption_cs.lib.periods import Period
 
+ZERO = Decimal(0)
 MICROSECOND = timedelta(microseconds=1)
 REPLAYED = (*ACTUAL, *FORECAST, *PACES, "under_use", "unit_cost", "success_below")
 Windows = dict[int, Decimal]
@@ -133,7 +134,7 @@ def _looks(span: Span, kind: str, value: Decimal, amount: Decimal, signs: Signs)
             Figures(
                 amount=amount,
                 used=used,
-                elapsed=whole.elapsed_share(span.hours[index].end - MICROSECOND),
+                elapsed=whole.elapsed_share(span.hours[index].end - MICROSECOND) if kind == "under_use" else ZERO,
                 hours=hours,
                 windows=windows,
                 fan=None if fan is None else Fan(*(max(one, used) for one in (fan.p10, fan.p50, fan.p90))),

@@ -103,7 +103,7 @@ def _new_sources(days: Days, spans: Sequence[Span], proposal: Proposal) -> list[
     if not values:
         return []
     found = []
-    for _, _, day, spent in new_workflows(days.wanted, days.first, days.today):
+    for day, spent in new_workflows(days.wanted, days.first, days.today):
         span = next((one for one in spans if one.first <= day < one.after), None)
         reached = [value for value in values if spent >= value]
         at = day_start(day + DAY, days.zone) - timedelta(microseconds=1)

@@ -48,22 +48,23 @@ WHERE total.organization_id = %(organization)s AND total.account_id = %(account)
 GROUP BY total.day, total.spend, total.adjustment
 HAVING total.spend - total.adjustment <> coalesce(sum(days.spend), 0)
 """
-# An hour's money is its row's share of the day's, by quantity; of a day's row without quantity, by events.
+# An hour's money is its row's share of the day's, by quantity; of a day's row without quantity, by events. It is but a
+# weight: the hours of a day are made to add up to the day exactly.
 _HOURS = f"""
 WITH hours AS MATERIALIZED (
     SELECT coalesce(hours.workflow_id, %(none)s::uuid) AS work, hours.meter_id, hours."group", hours.starts_at,
-        (hours.starts_at AT TIME ZONE %(zone)s)::date AS day, hours.quantity, hours.events, hours.outcomes,
+        (hours.starts_at AT TIME ZONE %(zone)s)::date AS day, hours.quantity::float8, hours.events, hours.outcomes,
         hours.finished, hours.successes
     FROM usage_hour AS hours
     WHERE {_SCOPE.format(t="hours")} AND hours.starts_at >= %(start)s AND hours.starts_at < %(end)s
 ), days AS MATERIALIZED (
-    SELECT coalesce(days.workflow_id, %(none)s::uuid) AS work, days.meter_id, days."group", days.day, days.spend,
-        days.quantity, days.events
+    SELECT coalesce(days.workflow_id, %(none)s::uuid) AS work, days.meter_id, days."group", days.day,
+        CASE WHEN quantity <> 0 THEN (spend / quantity)::float8 ELSE 0 END AS of_one,
+        CASE WHEN quantity = 0 AND events <> 0 THEN (spend / events)::float8 ELSE 0 END AS of_event
     FROM usage_day AS days WHERE {_SCOPE.format(t="days")} AND days.day >= %(first)s AND days.day < %(after)s
 )
 SELECT CASE WHEN hours.work = ANY(%(named)s::uuid[]) THEN hours.work END, hours.starts_at,
-    coalesce(sum(CASE WHEN days.quantity <> 0 THEN days.spend * hours.quantity / days.quantity
-         WHEN days.events <> 0 THEN days.spend * hours.events / days.events ELSE 0 END), 0),
+    coalesce(sum(days.of_one * hours.quantity + days.of_event * hours.events), 0),
     sum(hours.outcomes), sum(hours.finished)::bigint, sum(hours.successes)::bigint
 FROM hours JOIN days USING (work, meter_id, "group", day)
 GROUP BY 1, 2
@@ -81,15 +82,19 @@ WHERE run.organization_id = %(organization)s AND run.account_id = %(account)s AN
 ORDER BY seen.today, run.as_of, run.made_at
 """
 _NEW = """
-SELECT days.workflow_id, max(workflow.name), days.day, sum(days.spend)
-FROM usage_day AS days JOIN usage_workflow AS workflow ON workflow.id = days.workflow_id
-WHERE days.organization_id = %(organization)s AND days.account_id = %(account)s
-    AND (%(workflow)s::uuid IS NULL OR days.workflow_id = %(workflow)s::uuid)
-    AND (%(meter)s::uuid IS NULL OR days.meter_id = %(meter)s::uuid)
-    AND days.day >= %(first)s AND days.day < %(after)s AND NOT EXISTS (
-        SELECT FROM usage_day AS before WHERE before.organization_id = %(organization)s
-            AND before.account_id = %(account)s AND before.day < days.day AND before.workflow_id = days.workflow_id)
-GROUP BY days.workflow_id, days.day HAVING sum(days.spend) > 0
+WITH begun AS MATERIALIZED (
+    SELECT workflow_id, min(day) AS day FROM usage_day
+    WHERE organization_id = %(organization)s AND account_id = %(account)s AND workflow_id IS NOT NULL
+        AND (%(workflow)s::uuid IS NULL OR workflow_id = %(workflow)s::uuid)
+    GROUP BY workflow_id HAVING min(day) >= %(first)s AND min(day) < %(after)s
+)
+SELECT begun.day, used.spent
+FROM begun CROSS JOIN LATERAL (
+    SELECT sum(spend) AS spent FROM usage_day AS days
+    WHERE days.organization_id = %(organization)s AND days.account_id = %(account)s AND days.day = begun.day
+        AND days.workflow_id = begun.workflow_id AND (%(meter)s::uuid IS NULL OR days.meter_id = %(meter)s::uuid)
+) AS used
+WHERE used.spent > 0
 """
 
 
@@ -148,8 +153,8 @@ def used_hours(
         cursor.execute(_HOURS, wanted.values(first, after) | {"start": start, "end": end})
         rows = cursor.fetchall()
         cursor.execute("SET LOCAL enable_nestloop = on")
-    for work, starts_at, *used in rows:
-        found[work][starts_at] = Used(*used)
+    for work, starts_at, weight, *counted in rows:
+        found[work][starts_at] = Used(Decimal(f"{weight:.9f}"), *counted)
     return found
 
 
@@ -200,9 +205,9 @@ def forecasts(wanted: Wanted, afters: Sequence[tuple[date, date]]) -> dict[date,
     return found
 
 
-def new_workflows(wanted: Wanted, first: date, after: date) -> list[tuple[UUID, str, date, Decimal]]:
-    """Return the workflows whose first day ever lies in [first, after): id, name, day and what it spent on it."""
-    return [(work, name, day, spent) for work, name, day, spent in _rows(_NEW, wanted.values(first, after))]
+def new_workflows(wanted: Wanted, first: date, after: date) -> list[tuple[date, Decimal]]:
+    """Return for each workflow whose first day ever lies in [first, after) that day and what it spent on it."""
+    return [(day, spent) for day, spent in _rows(_NEW, wanted.values(first, after))]
 
 
 def _rows(statement: str, named: dict[str, Any]) -> list[tuple[Any, ...]]:
