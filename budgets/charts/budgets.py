@@ -18,11 +18,13 @@ MOST_DAYS = 400
 ZERO = Decimal(0)
 
 
-def budget_figure(viewer: Viewer, account: Account, use: BudgetUse, fan: Fan | None) -> Figure:
-    """The period added up day by day, with the budget, the limit, and the range at its end where it is forecast."""
+def budget_figure(viewer: Viewer, account: Account, use: BudgetUse, fan: Fan | None) -> Figure | None:
+    """The period added up day by day, with the budget, the limit, and the range at its end; None for a single day."""
     days = [
         use.first_day + timedelta(days=index) for index in range(min((use.after_day - use.first_day).days, MOST_DAYS))
     ]
+    if len(days) < 2:
+        return None
     spent = scope_days(viewer, use.budget, use.first_day, use.after_day)
     known = [day for day in days if day <= use.today]
     sums: list[Decimal | None] = list(accumulate(spent.get(day, ZERO) for day in known))
@@ -65,7 +67,7 @@ def _ahead(
         return [*[None] * (len(known) - 1), start, *steps]
 
     return [
-        Series("High end", days, path(fan.p90), kind="fan", tone="band"),
+        Series("", days, path(fan.p90), kind="fan", tone="band"),
         Series("8 in 10 outcomes", days, path(fan.p10), kind="fan", tone="band"),
         Series("Most likely", days, path(fan.p50), kind="line", tone="dash"),
     ]
