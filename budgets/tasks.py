@@ -1,9 +1,11 @@
 """What Celery runs: thin, short, repeatable; ids as text. Rows are the truth, a task is only a push."""
 
 import logging
+from typing import Any
 from uuid import UUID
 
 from celery import shared_task
+from celery.signals import worker_process_shutdown
 from django.db import transaction
 from django.utils import timezone
 
@@ -26,6 +28,7 @@ from budgets.exports.report_files import render
 
 logger = logging.getLogger(__name__)
 
+courier = deliver.Courier()
 SECONDS_FOR_FORECASTS = 20.0  # for one organization, then the next has its turn
 
 
@@ -63,8 +66,14 @@ def verify_ledger(organization_id: str, nightly: bool = False) -> None:
 
 @shared_task
 def deliver_all() -> None:
-    """Send what waits in the outbox; a call that meets another one's work leaves it alone."""
-    deliver.deliver_all(organization_ids(), timezone.now)
+    """Send what waits in the outbox, for some seconds: slow receivers are waited for beside the next calls."""
+    courier.round(organization_ids(), timezone.now)
+
+
+@worker_process_shutdown.connect
+def finish_deliveries(**_: Any) -> None:
+    """A worker that is told to end waits for the answers that are under way."""
+    courier.finish(timezone.now)
 
 
 @shared_task
@@ -86,6 +95,13 @@ def watch_alerts() -> None:
     """Escalate, wake and resolve alerts, and let paces recover."""
     for organization_id in organization_ids():
         evaluate.watch(organization_id, timezone.now())
+
+
+@shared_task
+def watch_limits() -> None:
+    """Take limits further whose grace or lift has just ended."""
+    for organization_id in organization_ids():
+        evaluate.advance_due(organization_id, timezone.now())
 
 
 @shared_task(soft_time_limit=600, time_limit=660)

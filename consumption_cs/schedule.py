@@ -11,6 +11,7 @@ ROUTES: dict[str, dict[str, str]] = {
     "budgets.tasks.catch_up*": {"queue": "rollup"},
     "budgets.tasks.settle*": {"queue": "settlement"},
     "budgets.tasks.deliver*": {"queue": "delivery"},
+    "budgets.tasks.watch_limits": {"queue": "delivery"},  # in seconds, so not behind reports
     "budgets.tasks.*": {"queue": "reports"},
     "usage.tasks.*": {"queue": "reports"},
     "accounts.tasks.*": {"queue": "delivery"},
@@ -21,6 +22,7 @@ BEAT: dict[str, dict[str, Any]] = {
     "roll up": {"task": "budgets.tasks.catch_up_all", "schedule": 1.0, "options": {"expires": 1}},
     "settle": {"task": "budgets.tasks.settle_all", "schedule": 1.0, "options": {"expires": 1}},
     "deliver": {"task": "budgets.tasks.deliver_all", "schedule": 1.0, "options": {"expires": 1}},
+    "limits": {"task": "budgets.tasks.watch_limits", "schedule": 2.0, "options": {"expires": 4}},
     "digests": {
         "task": "budgets.tasks.deliver_digests",
         "schedule": timedelta(minutes=10),

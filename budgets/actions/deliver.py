@@ -6,7 +6,8 @@ A lease is a row's own; a worker that dies leaves it to run out, and the next on
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from urllib.parse import urljoin
@@ -14,7 +15,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 
 from accounts.models import Membership, Role
@@ -27,40 +28,83 @@ from consumption_cs.lib.tenancy import Viewer, act_as
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE, AT_ONCE_FOR_ONE = 16, 2
+AT_ONCE, AT_ONCE_FOR_ORGANIZATION = 64, 32  # threads that wait for answers
+AT_ONCE_FOR_ONE, AT_ONCE_FOR_MAIL = 2, 8  # for one destination; by mail, for an organization: one server takes it all
 LEASE = timedelta(seconds=90)
 FAILS_FOR = timedelta(days=5)
-SECONDS_TO_LEASE, SECONDS_BETWEEN_LOOKS = 20.0, 0.5
+SECONDS_OF_ROUND, SECONDS_BETWEEN_LOOKS = 2.0, 0.25
 State = Delivery.State
 Sender = Callable[[Letter, datetime], Outcome]
+
+
+class Courier:
+    """Sends, and keeps what is under way from one `round` to the next: nobody waits for a slow receiver.
+
+    One for each process, used by one thread. What it had under way when its process dies is sent again by others
+    once the leases have run out.
+    """
+
+    def __init__(self, sender: Sender | None = None) -> None:
+        self._sender = sender or send
+        self._pool: ThreadPoolExecutor | None = None  # made in the process that sends: threads do not survive a fork
+        self._flights: dict[Future[Outcome], tuple[UUID, UUID]] = {}
+
+    def round(
+        self, organizations: Iterable[UUID], clock: Callable[[], datetime], seconds: float = SECONDS_OF_ROUND
+    ) -> int:
+        """Send what is due in all organizations, and look again until nothing is under way; return how many tries.
+
+        After `seconds` it ends all the same: the next round writes down what became of the rest, within its lease.
+        """
+        tried, until, owners = 0, time.monotonic() + seconds, list(organizations)
+        while True:
+            for organization_id in random.sample(owners, len(owners)):  # so that nobody is always last
+                self._send_off(organization_id, clock())
+            if not self._flights:
+                return tried
+            wait(self._flights, SECONDS_BETWEEN_LOOKS, FIRST_COMPLETED)
+            tried += self._write_down(clock)
+            if time.monotonic() >= until:
+                return tried
+
+    def finish(self, clock: Callable[[], datetime]) -> int:
+        """Wait for what is under way, which ends within its own 15 s, and write it down."""
+        tried = 0
+        while self._flights:
+            wait(self._flights, None, FIRST_COMPLETED)
+            tried += self._write_down(clock)
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+        return tried
+
+    def _send_off(self, organization_id: UUID, now: datetime) -> None:
+        own = sum(owner == organization_id for owner, _ in self._flights.values())
+        for delivery_id, letter in lease(
+            organization_id, now, min(AT_ONCE - len(self._flights), AT_ONCE_FOR_ORGANIZATION - own)
+        ):
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="courier")
+            self._flights[self._pool.submit(self._sender, letter, now)] = (organization_id, delivery_id)
+
+    def _write_down(self, clock: Callable[[], datetime]) -> int:
+        """What cannot be written because the database is away stays, and is written in a later round."""
+        landed = [future for future in self._flights if future.done()]
+        for future in landed:
+            record(*self._flights[future], _outcome(future), clock())
+            del self._flights[future]
+        return len(landed)
 
 
 def deliver_all(
     organizations: Iterable[UUID],
     clock: Callable[[], datetime],
-    seconds: float = SECONDS_TO_LEASE,
-    sender: Sender = send,
+    seconds: float = SECONDS_OF_ROUND,
+    sender: Sender | None = None,
 ) -> int:
-    """Send what is due in all organizations, looking again while anything is under way; return how many tries.
-
-    Nothing is taken up after `seconds`; what is under way then ends within its own 15 s. Any number may run at once.
-    """
-    tried, until = 0, time.monotonic() + seconds
-    flights: dict[Future[Outcome], tuple[UUID, UUID]] = {}
-    owners = list(organizations)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        while True:
-            if time.monotonic() < until:
-                for organization_id in random.sample(owners, len(owners)):  # so that nobody is always last
-                    for delivery_id, letter in lease(organization_id, clock(), AT_ONCE - len(flights)):
-                        flights[pool.submit(sender, letter, clock())] = (organization_id, delivery_id)
-            if not flights:
-                return tried
-            done, _ = wait(flights, SECONDS_BETWEEN_LOOKS, FIRST_COMPLETED)
-            for future in done:
-                organization_id, delivery_id = flights.pop(future)
-                record(organization_id, delivery_id, _outcome(future), clock())
-                tried += 1
+    """Send what is due in all organizations, and wait for all of it; return how many tries. Any number may run."""
+    courier = Courier(sender)
+    return courier.round(organizations, clock, seconds) + courier.finish(clock)
 
 
 def _outcome(future: "Future[Outcome]") -> Outcome:
@@ -72,7 +116,10 @@ def _outcome(future: "Future[Outcome]") -> Outcome:
 
 
 def lease(organization_id: UUID, now: datetime, most: int) -> list[tuple[UUID, Letter]]:
-    """Take what is due, at most two at once for one destination; return what a thread needs to send each."""
+    """Take what is due, at most two at once for one destination; return what a thread needs to send each.
+
+    One transaction, which ends before anything is sent: leases are there before the first byte leaves.
+    """
     if most <= 0:
         return []
     with act_as(Viewer(organization_id)), connection.cursor() as cursor:
@@ -92,23 +139,28 @@ def lease(organization_id: UUID, now: datetime, most: int) -> list[tuple[UUID, L
 def _choose(rows: "QuerySet[Delivery]", now: datetime, most: int) -> list[Delivery]:
     """In order of time, but what one destination has too many of does not stand before the others."""
     free = rows.filter(Q(leased_until=None) | Q(leased_until__lte=now), next_at__lte=now)
-    busy = rows.filter(leased_until__gt=now, destination__isnull=False).order_by()
-    under_way = {r["destination"]: r["n"] for r in busy.values("destination").annotate(n=Count("pk"))}
-    full = [pk for pk, number in under_way.items() if number >= AT_ONCE_FOR_ONE]
+    under_way = Counter(rows.filter(leased_until__gt=now).order_by().values_list("destination", flat=True))
     taken: list[Delivery] = []
     while len(taken) < most:
-        found = free.filter(Q(destination=None) | ~Q(destination__in=full)).exclude(pk__in=[row.pk for row in taken])
+        found = free.exclude(pk__in=[row.pk for row in taken]).exclude(_of_the_full(under_way))
         batch = list(_locked(found)[: most * 2])
         if not batch:
             break
         for row in batch:
-            place = row.destination_id
-            if len(taken) < most and (place is None or under_way.get(place, 0) < AT_ONCE_FOR_ONE):
+            if len(taken) < most and under_way[row.destination_id] < _most_for(row.destination_id):
                 taken.append(row)
-                if place:
-                    under_way[place] = under_way.get(place, 0) + 1
-        full = [pk for pk, number in under_way.items() if number >= AT_ONCE_FOR_ONE]
+                under_way[row.destination_id] += 1
     return taken
+
+
+def _most_for(destination: UUID | None) -> int:
+    return AT_ONCE_FOR_MAIL if destination is None else AT_ONCE_FOR_ONE
+
+
+def _of_the_full(under_way: Mapping[UUID | None, int]) -> Q:
+    full = {place for place, number in under_way.items() if number >= _most_for(place)}
+    wanted = Q(destination__in=[place for place in full if place is not None], destination__isnull=False)
+    return wanted | Q(destination=None) if None in full else wanted
 
 
 def _locked(rows: "QuerySet[Delivery]") -> "QuerySet[Delivery]":
@@ -149,10 +201,13 @@ def _closed(row: Delivery, note: str) -> Letter | None:
 def record(organization_id: UUID, delivery_id: UUID, outcome: Outcome, now: datetime) -> None:
     """Write down what became of a try, and what follows: done, once more later, or given up and told to the admins."""
     with act_as(Viewer(organization_id)):
-        row = Delivery.objects.select_for_update(of=("self",)).select_related("destination").get(pk=delivery_id)
+        held = Delivery.objects.select_for_update(of=("self",)).select_related("destination")
+        row = held.filter(pk=delivery_id).first()
+        if row is None:
+            return
         DeliveryAttempt.objects.create(
             organization_id=organization_id, account_id=None if row.is_internal else row.account_id, delivery=row,
-            at=now, milliseconds=outcome.milliseconds, status=outcome.status, error=outcome.error,
+            at=now, milliseconds=outcome.milliseconds, status=outcome.status, error=outcome.error[:300],
         )  # fmt: skip
         row.attempts, row.leased_until = row.attempts + 1, None
         if not outcome.error:

@@ -1,4 +1,7 @@
-"""The outbox: what is to be told is written in the transaction of what happened, and sent by workers."""
+"""The outbox: what is to be told is written in the transaction of what happened, and sent by workers.
+
+A worker is woken once that transaction is over. That is a hint only: workers and the sweeper look by themselves.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,6 +11,7 @@ from urllib.parse import urljoin
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 from django.urls import NoReverseMatch, reverse
 
 from accounts.models import Account, Membership
@@ -16,6 +20,7 @@ from budgets.reports.alert_words import alert_facts
 from budgets.reports.receivers import Receivers, held_until, receivers, wants
 from consumption_cs.lib.display import moment_text, money_text
 from consumption_cs.lib.periods import zone_of
+from usage.wakeup import wake_delivery
 
 _LEADS = {"alert.recovered": "Recovered: ", "alert.reopened": "Again: ", "alert.escalated": "Nobody answered: "}
 _LIMIT_WORDS = {
@@ -74,7 +79,9 @@ def tell_limit(organization_id: UUID, now: datetime, limit_events: Sequence[Limi
 
 def _write(now: datetime, hears: Receivers, news: Sequence[_News]) -> None:
     rows = [row for one in news for row in (*_to_people(now, hears, one), *_to_places(now, hears, one))]
-    Delivery.objects.bulk_create(rows, ignore_conflicts=True)
+    if rows:
+        Delivery.objects.bulk_create(rows, ignore_conflicts=True)
+        transaction.on_commit(wake_delivery, robust=True)
 
 
 def _to_people(now: datetime, hears: Receivers, news: _News) -> Iterator[Delivery]:

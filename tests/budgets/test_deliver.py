@@ -7,18 +7,19 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.db import OperationalError
 from standardwebhooks import Webhook
 
 from accounts.models import Account, Membership
-from budgets.actions import sending
-from budgets.actions.deliver import deliver_all, lease, record
+from budgets.actions import deliver, outbox, sending
+from budgets.actions.deliver import Courier, deliver_all, lease, record
 from budgets.actions.destinations import new_secret, replay, rotate
 from budgets.actions.sending import Letter, Outcome, send
 from budgets.models import Delivery, DeliveryAttempt, Destination
 from consumption_cs.lib.outgoing import Answer, SendError
 from consumption_cs.lib.sealed import seal, unseal
 from consumption_cs.lib.tenancy import enter
-from tests.budgets.test_outbox import make_place
+from tests.budgets.test_outbox import make_alert, make_place
 from tests.factories import make_account, make_member, staff_of
 
 pytestmark = pytest.mark.django_db
@@ -143,6 +144,83 @@ def test_a_slow_receiver_delays_no_other() -> None:
     assert deliver_all([account.organization_id], lambda: NOW, 5, sender) == 7
     assert order[-1] == str(slow_row.pk)
     assert time.monotonic() - started < 5
+
+
+def test_a_receiver_that_hangs_holds_up_no_later_message_of_others_either() -> None:
+    account = make_account()
+    slow, other = hook(account, name="slow"), hook(account)
+    hanging = [queued(account, slow, n=n) for n in range(5)]
+    release = threading.Event()
+
+    def sender(letter: Letter, at: datetime) -> Outcome:
+        if letter.id in {str(row.pk) for row in hanging}:
+            release.wait(15)
+        return Outcome(1, 200)
+
+    courier = Courier(sender)
+    assert courier.round([account.organization_id], lambda: NOW, 0.3) == 0  # two of the five hang
+    for n in range(10, 13):
+        later = queued(account, other, n=n)
+        started = time.monotonic()
+        assert courier.round([account.organization_id], lambda: NOW, 0.1) == 1
+        assert time.monotonic() - started < 2
+        enter(staff_of(account))
+        later.refresh_from_db()
+        assert later.state == "delivered"
+    release.set()
+    assert courier.round([account.organization_id], lambda: NOW, 5) + courier.finish(lambda: NOW) == 5
+    enter(staff_of(account))
+    assert DeliveryAttempt.objects.count() == Delivery.objects.filter(state="delivered").count() == 8
+
+
+def test_a_mail_server_that_hangs_leaves_room_for_webhooks_and_an_organization_for_others() -> None:
+    account = make_account()
+    seat = make_member(account)
+    for n in range(40):
+        queued(account, seat=seat, n=n)
+    last = queued(account, hook(account), n=99)
+    taken = [pk for pk, _ in lease(account.organization_id, NOW, 16)]
+    assert len(taken) == 9
+    assert last.pk in taken
+
+
+def test_what_could_not_be_written_down_is_not_sent_again_but_written_in_the_next_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    account = make_account()
+    row = queued(account, hook(account))
+    sent: list[str] = []
+
+    def sender(letter: Letter, at: datetime) -> Outcome:
+        sent.append(letter.id)
+        return Outcome(1, 200)
+
+    def gone(*_: Any) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    courier = Courier(sender)
+    with monkeypatch.context() as patched:
+        patched.setattr(deliver, "record", gone)
+        with pytest.raises(OperationalError):
+            courier.round([account.organization_id], lambda: NOW, 5)
+    assert courier.round([account.organization_id], lambda: NOW, 5) == 1
+    enter(staff_of(account))
+    row.refresh_from_db()
+    assert (row.state, sent) == ("delivered", [str(row.pk)])
+
+
+def test_a_worker_is_woken_once_what_it_shall_send_is_committed(
+    monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    account = make_account()
+    hook(account, account=None)
+    woken: list[bool] = []
+    monkeypatch.setattr(outbox, "wake_delivery", lambda: woken.append(True))
+    alert = make_alert(account)
+    with django_capture_on_commit_callbacks(execute=True):
+        outbox.tell(account.organization_id, NOW, "alert.raised", [alert])
+        assert not woken
+    assert woken
 
 
 def test_webhooks_are_signed_by_both_secrets_while_one_is_rotated(monkeypatch: pytest.MonkeyPatch) -> None:

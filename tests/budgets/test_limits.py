@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
+from fnmatch import fnmatch
 from typing import Any
 
 import pytest
@@ -11,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.models import Account
-from budgets.actions.evaluate import watch
+from budgets.actions.evaluate import advance_due, watch
 from budgets.actions.limits import NewLimit, lift, set_limit
 from budgets.calc.limits import Standing, lifted, step, terms_of
 from budgets.models import Alert, Budget, Limit, LimitEvent, LimitState
 from consumption_cs.lib.tenancy import enter
+from consumption_cs.schedule import BEAT, ROUTES
 from tests.budgets.budget_factories import make_budget, make_paying_account, use
 from tests.factories import portal_of, staff_of
 from usage.models import Meter
@@ -124,6 +126,27 @@ def test_settlement_takes_a_limit_to_its_grace_and_time_takes_it_into_force() ->
         ("limit_reached", "critical"),
         ("limit_acting", "critical"),
     ]
+
+
+@pytest.mark.django_db
+def test_a_look_every_few_seconds_finds_the_end_of_a_grace_and_tells_it_once(
+    django_assert_num_queries: Any,
+) -> None:
+    account, meter, budget = make_limited()
+    use(account, meter, NOW, "102")
+    with django_assert_num_queries(5):  # savepoints, who is looking, the limits, and nobody any more
+        assert advance_due(account.organization_id, NOW + timedelta(minutes=29, seconds=59)) == 0
+    assert advance_due(account.organization_id, NOW + timedelta(minutes=30)) == 1
+    assert advance_due(account.organization_id, NOW + timedelta(minutes=30, seconds=2)) == 0
+    assert kinds(budget) == ["reached", "acting"]
+    assert Alert.objects.filter(kind="limit_acting").count() == 1
+
+
+@pytest.mark.parametrize("entry", ["limits", "deliver"])
+def test_what_acts_in_seconds_is_looked_at_in_seconds_and_not_behind_reports(entry: str) -> None:
+    assert float(BEAT[entry]["schedule"]) <= 2
+    task = BEAT[entry]["task"]
+    assert next(queue["queue"] for pattern, queue in ROUTES.items() if fnmatch(task, pattern)) == "delivery"
 
 
 @pytest.mark.django_db

@@ -260,21 +260,23 @@ def silent_port() -> Iterator[int]:
 def test_wake_ups_are_few_and_stop_for_a_while_after_a_failure(
     sender: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sent: list[str] = []
+    sent: list[tuple[str, ...]] = []
     waker = wakeup._Waker()
-    monkeypatch.setattr(waker, "_publish", sent.append)
-    assert [waker.wake(sender.organization.pk) for _ in range(5)] == [True, False, False, False, False]
-    assert sent == [str(sender.organization.pk)]
+    hint = (wakeup.ROLL_UP, str(sender.organization.pk))
+    monkeypatch.setattr(waker, "_publish", lambda *hint: sent.append(hint))
+    assert [waker.wake(*hint) for _ in range(5)] == [True, False, False, False, False]
+    assert sent == [hint]
+    assert waker.wake(wakeup.DELIVERY)
 
-    def fail(_: str) -> None:
+    def fail(*_: str) -> None:
         raise OSError("refused")
 
     monkeypatch.setattr(waker, "_publish", fail)
     waker._last.clear()
-    assert waker.wake(sender.organization.pk) is False
+    assert waker.wake(*hint) is False
     waker._last.clear()
-    monkeypatch.setattr(waker, "_publish", sent.append)
-    assert waker.wake(sender.organization.pk) is False
+    monkeypatch.setattr(waker, "_publish", lambda *hint: sent.append(hint))
+    assert waker.wake(*hint) is False
 
 
 def test_a_live_server_takes_chunked_and_compressed_bodies(server: str, sender: Sender) -> None:

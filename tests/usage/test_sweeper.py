@@ -11,6 +11,7 @@ from django.db import OperationalError, connection
 
 from accounts.models import Account
 from budgets import tasks
+from budgets.actions.deliver import Courier
 from budgets.management.commands import run_sweeper
 from consumption_cs import celery_app
 from consumption_cs.lib.tenancy import act_as
@@ -100,11 +101,11 @@ def test_a_sweep_reports_a_database_that_is_gone_and_goes_on(
         raise OperationalError("server closed the connection unexpectedly")
 
     monkeypatch.setattr(run_sweeper, "catch_up_all", fail)
-    assert not run_sweeper.sweep(Event())
+    assert not run_sweeper.sweep(Event(), Courier())
     assert "will be tried again" in caplog.text
     monkeypatch.undo()
     accept(account)
-    assert run_sweeper.sweep(Event())
+    assert run_sweeper.sweep(Event(), Courier())
     assert spend(account) == 2
 
 
@@ -112,7 +113,7 @@ def test_a_sweep_that_should_stop_begins_no_other_organization(account: Account)
     accept(account)
     stop = Event()
     stop.set()
-    run_sweeper.sweep(stop)
+    run_sweeper.sweep(stop, Courier())
     assert spend(account) == 0
 
 

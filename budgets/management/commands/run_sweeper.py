@@ -1,4 +1,4 @@
-"""A small loop outside Celery that does what the tick does, for when every consumer or the broker hangs."""
+"""A small loop outside Celery that does what the ticks do, for when every consumer or the broker hangs."""
 
 import logging
 import signal
@@ -10,7 +10,10 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
+from accounts.reports import organization_ids
 from budgets.actions.catch_up import catch_up_all
+from budgets.actions.deliver import Courier
+from budgets.actions.evaluate import advance_due
 from usage.checks import refuse_unsafe_start
 
 logger = logging.getLogger(__name__)
@@ -19,7 +22,7 @@ SECONDS_TO_RETRY = 1
 
 
 class Command(BaseCommand):
-    help = "Merge and settle waiting usage every few seconds, without Celery or Valkey. Ends on SIGTERM or Ctrl-C."
+    help = "Count usage, act at limits and send messages every few seconds, without Celery. Ends on SIGTERM or Ctrl-C."
     requires_system_checks: list[str] = []  # `refuse_unsafe_start` makes those that matter; others load every page
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -32,13 +35,18 @@ class Command(BaseCommand):
             signal.signal(sign, lambda *_: stop.set())
         interval = options["interval"]
         pause = interval
+        courier = Courier()
         while not stop.wait(pause):
-            pause = interval if sweep(stop) else min(interval, SECONDS_TO_RETRY)
+            pause = interval if sweep(stop, courier) else min(interval, SECONDS_TO_RETRY)
+        courier.finish(timezone.now)
 
 
-def sweep(stop: Event) -> bool:
-    """Catch up each organization once. A database that is gone is logged; returns whether all went well."""
+def sweep(stop: Event, courier: Courier) -> bool:
+    """Catch up each organization once, and send. A database that is gone is logged; returns whether all went well."""
     try:
+        for organization_id in organization_ids():
+            advance_due(organization_id, timezone.now())
+        courier.round(organization_ids(), timezone.now)
         merged = catch_up_all(timezone.now, lambda: not stop.is_set())
         if merged:
             logger.info("merged %s batches that no worker had merged", merged)
