@@ -35,7 +35,7 @@ def spans(*days: list[Row], usual: str = "0") -> list[Span]:
     return found
 
 
-def terms(amount: str | D, **more: Any) -> LimitTerms:
+def terms(amount: D | int, **more: Any) -> LimitTerms:
     """A limit of a daily budget, acting after half an hour."""
     given = {"acts": True, "is_dry_run": False, "grace_minutes": 30, "grace_percent": D(0)} | more
     return terms_of(D(amount), D(100), D(85), **given)
@@ -208,7 +208,7 @@ class TestHours:
         at = datetime(2026, 10, 31, 16, tzinfo=UTC)
         loop = [Unwanted(at, at + 2 * HOUR, D("0.8"))]
         hours = {at + number * HOUR: Used(D(10)) for number in range(4)}
-        part = {"days": {self.DAYS[0]: Used(D(40))}, "hours": hours}
+        part: dict[str, Any] = {"days": {self.DAYS[0]: Used(D(40))}, "hours": hours}
         found, cost = self.hours(Part(**part), Part(**part, is_exempt=True), unwanted=[loop, loop])
         assert cost == 32
         assert sum(hour.loop for hour in found) == 16

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal as D
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
@@ -63,22 +64,24 @@ def replayed(account: Account, proposal: Proposal, now: datetime = NOW) -> Repla
 
 def told(found: Replay) -> list[tuple[str, D, datetime, bool]]:
     """Alerts by the hour, the end of one belonging to it; a new workflow by its day."""
-    just = timedelta(microseconds=1)
-    return sorted((one.kind, one.value, _hour(one.kind, one.at - just), one.is_told) for one in found.fires)
+    just, zone = timedelta(microseconds=1), zone_of(found.account.timezone)
+    return sorted((one.kind, one.value, _hour(one.kind, one.at - just, zone), one.is_told) for one in found.fires)
 
 
 def raised(account: Account) -> list[tuple[str, D, datetime, bool]]:
     enter(staff_of(account))
+    zone = zone_of(account.timezone)
     rows = Alert.objects.filter(account=account).exclude(kind__startswith="limit")
     return sorted(
-        (one.kind, D(one.threshold), _hour(one.kind, one.raised_at), not one.is_silent)
+        (one.kind, D(one.threshold), _hour(one.kind, one.raised_at, zone), not one.is_silent)
         for one in rows
         if one.threshold
     )
 
 
-def _hour(kind: str, at: datetime) -> datetime:
-    return at.replace(hour=0 if kind == "new_source" else at.hour, minute=0, second=0, microsecond=0)
+def _hour(kind: str, at: datetime, zone: ZoneInfo) -> datetime:
+    local = at.astimezone(zone)
+    return local.replace(hour=0 if kind == "new_source" else local.hour, minute=0, second=0, microsecond=0)
 
 
 @pytest.mark.parametrize(("period", "zone"), [("month", "UTC"), ("day", "America/New_York")])
@@ -203,6 +206,7 @@ def test_what_somebody_judged_expected_is_no_loop_and_a_false_alarm(story: tuple
 def test_exempt_workflows_go_through(story: tuple[Account, Meter]) -> None:
     account, _ = story
     work = Anomaly.objects.get(account=account).workflow_id
+    assert work is not None
     exempt = replace(STOP, exempt_workflows=(work,))
     bad = replayed(account, Proposal(D(120), "day", limit=exempt)).acted[0]
     assert (bad.loop_stopped, bad.loop, bad.verdict) == (0, 0, "false")
@@ -212,7 +216,7 @@ def test_exempt_workflows_go_through(story: tuple[Account, Meter]) -> None:
 def test_a_workflow_has_its_own_replay(story: tuple[Account, Meter]) -> None:
     account, meter = story
     work = Anomaly.objects.get(account=account).workflow_id
-    part = {"scope": "workflow", "workflow_id": work}
+    part: dict[str, Any] = {"scope": "workflow", "workflow_id": work}
     found = replayed(account, Proposal(D(60), "day", limit=STOP, **part))
     assert not found.is_ready  # it was used on one day
     assert plain(headline(found)) == "The replay needs 7 days of usage; there are 1 so far."
