@@ -213,7 +213,7 @@ def test_a_worker_is_woken_once_what_it_shall_send_is_committed(
     monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
 ) -> None:
     account = make_account()
-    hook(account, account=None)
+    make_place(account, account=None)
     woken: list[bool] = []
     monkeypatch.setattr(outbox, "wake_delivery", lambda: woken.append(True))
     alert = make_alert(account)
