@@ -6,9 +6,11 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from budgets.reports import replay_table_words as table_words
 from budgets.reports import replay_words as words
 from budgets.reports.replay import Acted, Fire, Replay, SweepRow
 from budgets.reports.replayed import DAYS
+from budgets.reports.rule_words import rule_text
 from consumption_cs.lib.display import counted, money_text
 from consumption_cs.lib.figures import Dot, Figure, Lane, Mark, Numbers, Rule, Series
 from consumption_cs.lib.periods import zone_of
@@ -78,7 +80,7 @@ def shown_replay(replay: Replay, csv_url: str = "") -> ShownReplay:
     """Return a replay with its words, chart and tables. `csv_url`: where the download of this replay is."""
     rows = sorted(replay.acted, key=lambda one: one.loop_stopped + one.held_back, reverse=True)[:MOST_ROWS]
     notes = list(replay.not_replayed)
-    if replay.is_ready and replay.hours_from and replay.hours_from > replay.first and replay.proposal.limit:
+    if replay.is_ready and replay.hours_from and replay.hours_from > replay.first and replay.acted:
         notes.append(f"Before {short_date(replay.hours_from)} times are estimated from the usual shape of a day.")
     last = replay.days[-1].day if replay.days else replay.first
     return ShownReplay(
@@ -94,10 +96,10 @@ def shown_replay(replay: Replay, csv_url: str = "") -> ShownReplay:
         if len(replay.acted) > len(rows)
         else "",
         limit_title=_limit_title(replay),
-        limit_text=f"{words.limit_text(replay.proposal)} Times of {replay.account.timezone}.",
+        limit_text=f"{table_words.limit_text(replay.proposal)} Times of {replay.account.timezone}.",
         others=[_other(replay, row) for row in replay.sweep] if replay.is_ready else [],
-        others_headline=words.sweep_headline(replay),
-        others_note=words.loop_note(replay),
+        others_headline=table_words.sweep_headline(replay),
+        others_note=table_words.loop_note(replay),
         notes=notes,
     )
 
@@ -134,6 +136,11 @@ def replay_figure(replay: Replay, csv_url: str = "") -> Figure:
     )
 
 
+def _rule(fire: Fire, currency: str) -> str:
+    said = rule_text(fire.kind, fire.value, currency)
+    return said[:1].upper() + said[1:]
+
+
 def _lanes(replay: Replay) -> list[Lane]:
     told: dict[str, list[Dot]] = {words.KINDS[kind]: [] for kind, _ in replay.proposal.rules if kind in words.KINDS}
     for fire in replay.told:
@@ -143,7 +150,7 @@ def _lanes(replay: Replay) -> list[Lane]:
 
 
 def _dot_text(replay: Replay, fire: Fire) -> str:
-    rule = words.rule_text(fire.kind, fire.value, replay.account.currency)
+    rule = _rule(fire, replay.account.currency)
     return f"{short_date(fire.day)}: {rule}. {_verdict_text(fire)}"
 
 
@@ -165,10 +172,7 @@ def _marks(replay: Replay) -> list[Mark]:
 
 def _numbers(replay: Replay) -> Numbers:
     currency = replay.account.currency
-    rows = [
-        [short_date(fire.day), words.rule_text(fire.kind, fire.value, currency), _verdict_text(fire)]
-        for fire in replay.told
-    ]
+    rows = [[short_date(fire.day), _rule(fire, currency), _verdict_text(fire)] for fire in replay.told]
     if rows:
         return Numbers(["Day", "Rule", "Outcome"], rows)
     days = [
@@ -234,17 +238,17 @@ def _total(replay: Replay) -> ActedRow:
 
 def _limit_title(replay: Replay) -> str:
     limit = replay.proposal.limit_amount
-    if limit is None:
+    if limit is None or not replay.acted:
         return ""
     amount = words.whole_money(limit, replay.account.currency)
-    return f"What the {amount} limit would have done" if replay.acted else f"The {amount} limit is never reached"
+    return f"What the {amount} limit would have done" if replay.proposal.blocks else f"When {amount} would be reached"
 
 
 def _other(replay: Replay, row: SweepRow) -> OtherLimit:
     currency = replay.account.currency
     return OtherLimit(
         amount=words.whole_money(row.amount, currency),
-        note=words.sweep_note(row),
+        note=table_words.sweep_note(row),
         acts=row.acts,
         loop=words.whole_money(row.loop_stopped, currency),
         held=words.whole_money(row.held_back, currency),

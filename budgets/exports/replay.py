@@ -3,7 +3,7 @@
 from zoneinfo import ZoneInfo
 
 from budgets.reports.replay import Acted, Fire, Replay
-from budgets.reports.replay_words import rule_text
+from budgets.reports.rule_words import rule_text
 from consumption_cs.lib.csv_files import write_rows
 from consumption_cs.lib.periods import zone_of
 

@@ -63,6 +63,7 @@ def replay(viewer: Viewer, account: Account, proposal: Proposal, now: datetime) 
         acted=tuple(_acted(days, one) for one in held),
         sweep=tuple(_sweep(spans, proposal, current, account.currency)),
         loop_cost=round_to(loop_cost, exponent(account.currency)),
+        fullest=max(((one.first, one.spent) for one in spans), key=lambda one: one[1], default=None),
         not_replayed=tuple(unseen),
         in_force=None if current is None else _replay_of(replace(made, is_ready=True), days, other, current),
     )
@@ -173,7 +174,7 @@ def _about(days: Days, held: Held, day: date, last: date) -> str:
 def _sweep(spans: Sequence[Span], proposal: Proposal, current: Proposal | None, currency: str) -> list[SweepRow]:
     """The same with limits around it. The best one has the highest score; of equals, the one tried or the lowest."""
     tried = proposal.limit_amount
-    if tried is None or proposal.limit is None or proposal.limit.action == Limit.Action.NOTIFY:
+    if tried is None or not proposal.blocks:
         return []
     in_force = current.limit_amount if current is not None else None
     rows = []

@@ -13,7 +13,7 @@ from budgets.reports.budget_use import WINDOWS
 from budgets.reports.replay_days import Days
 from budgets.reports.replay_inputs import forecasts, new_workflows
 from budgets.reports.replay_judged import NEW_SOURCE, judge
-from budgets.reports.replay_words import not_replayed
+from budgets.reports.replay_table_words import not_replayed
 from budgets.reports.replayed import Fire, Proposal
 from consumption_cs.lib.money import exactly
 from consumption_cs.lib.periods import DAY, HOUR, day_start

@@ -1,12 +1,11 @@
 """A replay in sentences. A sentence is a list of (text, is a figure): the figures are shown strongly."""
 
-from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from decimal import Decimal
 
 from budgets.calc.budget_rules import FORECAST, PACES
-from budgets.models import BudgetRule
-from budgets.reports.replayed import DAYS, ENOUGH_DAYS, Acted, Proposal, Replay, SweepRow
+from budgets.reports.replayed import DAYS, ENOUGH_DAYS, Acted, Proposal, Replay
 from consumption_cs.lib.display import counted, money_text, percent_text, plural_of, quantity_text
 from usage.reports.overview_words import Fact, short_date
 
@@ -24,9 +23,6 @@ KINDS = {
 }
 VERDICTS = {"right": ("Right", "good"), "false": ("False alarm", "warn"), "mixed": ("Mixed", "info"), "": ("", "none")}
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_KINDS = dict(BudgetRule.Kind.choices)
-_PERCENT = ("actual_percent", "forecast_over", "forecast_p50", "forecast_p90", "under_use", "success_below")
-_MONEY = ("actual_amount", "unit_cost", "new_source")
 ENOUGH_STOPPED = Decimal("0.25")  # of what runaways cost, to say that they were stopped
 SMALL = Decimal(10)  # below, cents are shown
 
@@ -46,7 +42,7 @@ def headline(replay: Replay) -> Sentence:
     """Judge the edit in one sentence."""
     if not replay.is_ready:
         return [(f"The replay needs {ENOUGH_DAYS} days of usage; there are {replay.used_days} so far.", False)]
-    if replay.proposal.limit is None:
+    if not replay.proposal.blocks:
         return _alerts_headline(replay)
     start, currency = _limit_name(replay.proposal, replay.account.currency), replay.account.currency
     if not replay.acting:
@@ -71,10 +67,8 @@ def lead(replay: Replay) -> str:
     if not replay.is_ready:
         return "Rules and limits work from the first event on; only the replay waits."
     said = [*_compared(replay), *_told_before(replay)]
-    if replay.proposal.period == "day" and replay.days and not replay.acted:
-        most = max(replay.days, key=lambda one: one.spent)
-        spent = whole_money(most.spent, replay.account.currency)
-        said.append(f"The most that was spent on one day is {spent}, on {short_date(most.day)}.")
+    if not replay.acted:
+        said += _closest(replay)
     if replay.waiting:
         said.append(f"{counted(replay.waiting, 'outcome')} would have waited.")
     return " ".join(said)
@@ -89,7 +83,7 @@ def facts(replay: Replay) -> list[Fact]:
         Fact(f"Alerts in {DAYS} days", str(told), f"{quantity_text(Decimal(told) * 7 / DAYS, places=1)} a week"),
         Fact("False alarms", str(false), _why_false(replay), "warn" if false else ""),
     ]
-    if replay.proposal.limit is None:
+    if not replay.proposal.blocks:
         return [*found, Fact(f"Spent in {DAYS} days", whole_money(replay.spent, currency))]
     loop = f"of {whole_money(replay.loop_cost, currency)}" if replay.loop_cost else "there was none"
     share = replay.held_back / replay.spent if replay.spent > 0 else Decimal(0)
@@ -104,88 +98,16 @@ def facts(replay: Replay) -> list[Fact]:
 def chart_headline(replay: Replay) -> str:
     """Return what the chart shows, as a finding."""
     start = f"Replayed on the last {DAYS} days: "
-    if replay.proposal.limit is None:
+    if not replay.proposal.blocks:
         false = len(replay.false_alarms)
-        return f"{start}{some(len(replay.told), 'alert')}, {_NUMBERS[0] if not false else some_of(false)} false"
+        wrong = f", {some_of(false) if false else 'none'} of them false" if replay.told else ""
+        return f"{start}{some(len(replay.told), 'alert')}{wrong}"
     acts = len(replay.acting)
     if not acts:
         return f"{start}the limit never acts"
     right = sum(one.verdict == "right" for one in replay.acting)
     rightly = "never rightly" if not right else f"{_times(right)} rightly" if right < acts else "rightly"
     return f"{start}the limit acts {_times(acts)}, {rightly}"
-
-
-def limit_text(proposal: Proposal) -> str:
-    """Return what the limit does, after which grace, and who is exempt."""
-    limit = proposal.limit
-    if limit is None:
-        return ""
-    does = {
-        "stop": "Stops what is not exempt",
-        "throttle": f"Slows what is not exempt to {quantity_text(limit.throttle_percent)}% of its usual pace",
-    }.get(limit.action, "Only tells")
-    grace = [f"{limit.grace_minutes} minutes"] if limit.grace_minutes else []
-    grace += [f"{quantity_text(limit.grace_percent)}% more"] if limit.grace_percent else []
-    after = f" after {' or '.join(grace)} of grace" if grace and limit.action != "notify" else ""
-    exempt = len(limit.exempt_workflows)
-    return f"{does}{after}" + (f"; {counted(exempt, 'workflow')} exempt" if exempt else "") + "."
-
-
-def sweep_headline(replay: Replay) -> str:
-    """Name the best of the limits compared."""
-    best, currency = replay.best, replay.account.currency
-    if best is None:
-        return ""
-    amount = whole_money(best.amount, currency)
-    if not best.acts:
-        return f"{amount} would never have acted"
-    if not best.loop_stopped:
-        return f"{amount} holds back least"
-    if not best.held_back:
-        return f"{amount} stops the loop and nothing else"
-    return f"{amount} stops most for what it holds back"
-
-
-def sweep_note(row: SweepRow) -> str:
-    """Return what a row of the comparison is: "trying", "in force, best"."""
-    names = [(row.is_tried, "trying"), (row.is_in_force, "in force"), (row.is_best, "best")]
-    return ", ".join(name for holds, name in names if holds)
-
-
-def loop_note(replay: Replay) -> str:
-    """Say what loops cost beyond what the limit stops."""
-    if replay.loop_cost <= replay.loop_stopped or not replay.sweep:
-        return ""
-    cost = whole_money(replay.loop_cost, replay.account.currency)
-    return f"Loops cost {cost} in all. A limit comes after their first hours; a pace alert comes sooner."
-
-
-def rule_text(kind: str, value: Decimal, currency: str) -> str:
-    """Return a rule in words: "Spent so far, 80%"."""
-    if kind in _PERCENT:
-        shown = f"{quantity_text(value)}%"
-    else:
-        shown = money_text(value, currency) if kind in _MONEY else f"{quantity_text(value)}×"
-    return f"{str(_KINDS[kind]).split(',')[0]}, {shown}"
-
-
-def not_replayed(
-    kinds: Iterable[str], first: date, forecast_from: date | None, hours_from: date, *, is_whole: bool
-) -> list[str]:
-    """Say which rules could not be replayed, or only from some day on."""
-    asked, told = set(kinds), []
-    if asked & set(FORECAST):
-        if not is_whole:
-            told.append("Forecast rules are not replayed: forecasts of a part of the account are not kept.")
-        elif forecast_from is None:
-            told.append("Forecast rules are not replayed: no forecast of these days is kept.")
-        elif forecast_from > first:
-            told.append(f"Forecast rules are not replayed before {short_date(forecast_from)}: no forecast is kept.")
-    if asked & set(PACES) and hours_from > first:
-        told.append(f"Pace rules are not replayed before {short_date(hours_from)}: hours are kept for 60 days.")
-    if asked & {"balance_below", "days_below"}:
-        told.append("What was left on commits is not replayed.")
-    return told
 
 
 def some_of(number: int) -> str:
@@ -227,8 +149,6 @@ def _never(replay: Replay) -> str:
     if not replay.acted:
         return f" would never have acted in the last {DAYS} days."
     often = _times(len(replay.acted))
-    if replay.proposal.limit is not None and replay.proposal.limit.action == "notify":
-        return f" would have been reached {often}; it tells, and slows nothing."
     return f" would have been reached {often} and never acted: the period ended within the grace."
 
 
@@ -241,6 +161,21 @@ def _where(replay: Replay) -> str:
     if noun is None:
         return ""
     return f" {'on' if noun == 'day' else 'in'} {some(len(good), f'good {noun}')}"
+
+
+def _closest(replay: Replay) -> list[str]:
+    """How close the fullest period came to the limit, or to the budget."""
+    if replay.fullest is None:
+        return []
+    day, spent = replay.fullest
+    mark = replay.proposal.limit_amount or replay.proposal.amount
+    amount, share = whole_money(spent, replay.account.currency), percent_text(spent / mark, places=0)
+    named = {
+        "day": f"in one day was {amount}, on {short_date(day)}",
+        "month": f"in one month was {amount}, in {day:%B}",
+    }
+    said = named.get(replay.proposal.period, f"in one period was {amount}")
+    return [f"The most that was spent {said}: {share} of it."]
 
 
 def _compared(replay: Replay) -> list[str]:

@@ -47,6 +47,11 @@ class Proposal:
     budget_id: UUID | None = None
 
     @property
+    def blocks(self) -> bool:
+        """Whether its limit does more than tell."""
+        return self.limit is not None and self.limit.action != "notify"
+
+    @property
     def limit_amount(self) -> Decimal | None:
         """The amount at which the limit is reached; None without one."""
         return None if self.limit is None else self.amount * self.limit.percent / 100
@@ -123,8 +128,9 @@ class Replay:
     """What a proposal would have done on the local days [first, after). Money in the account's currency.
 
     `used_days` have usage; `is_ready` is False when these are fewer than 7. Hours are known from `hours_from` on;
-    before, a day's money is spread as days usually are. `loop_cost`: what loops cost in all. `not_replayed`:
-    sentences about rules that could not be, or not on all days. `in_force`: the same for the budget's limit now.
+    before, a day's money is spread as days usually are. `loop_cost`: what loops cost in all. `fullest`: the first day
+    of the period with the most spend, and that. `not_replayed`: sentences about rules that could not be, or not on all
+    days. `in_force`: the same for the budget's limit now.
     """
 
     account: Account
@@ -139,6 +145,7 @@ class Replay:
     is_ready: bool = False
     hours_from: date | None = None
     loop_cost: Decimal = ZERO
+    fullest: tuple[date, Decimal] | None = None
     not_replayed: tuple[str, ...] = ()
     in_force: "Replay | None" = None
 

@@ -37,7 +37,7 @@ def spans(*days: list[Row], usual: str = "0") -> list[Span]:
 
 def terms(amount: D | int, **more: Any) -> LimitTerms:
     """A limit of a daily budget, acting after half an hour."""
-    given = {"acts": True, "is_dry_run": False, "grace_minutes": 30, "grace_percent": D(0)} | more
+    given: dict[str, Any] = {"acts": True, "is_dry_run": False, "grace_minutes": 30, "grace_percent": D(0)} | more
     return terms_of(D(amount), D(100), D(85), **given)
 
 

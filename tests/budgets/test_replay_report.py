@@ -236,7 +236,7 @@ def test_a_limit_above_everything_never_acts_and_the_day_that_came_closest_is_na
     found = replayed(account, Proposal(D(700), "day", limit=STOP))
     assert found.acted == ()
     assert plain(headline(found)) == "A $700 daily limit would never have acted in the last 90 days."
-    assert lead(found) == "The most that was spent on one day is $280, on Jun 15."
+    assert lead(found) == "The most that was spent in one day was $280, on Jun 15: 40% of it."
 
 
 def test_days_older_than_the_hours_are_estimated_and_paces_wait(story: tuple[Account, Meter]) -> None:
