@@ -5,23 +5,16 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.permissions import CAPABILITIES
 from budgets.api.commit_serializers import Day
+from budgets.forms.budgets import MOST_VALUES
+from budgets.forms.limits import LIFTERS
 from budgets.models import Budget, BudgetRule, Limit, LimitState
+from budgets.reports.rule_words import SENTENCE_OF
+from consumption_cs.lib.display import quantity_text
 from usage.api.exact_fields import Exact, Rows, ShownExact
 
 MOST_RULES, MOST_EXEMPT = 20, 100
 MOST_AMOUNT = Decimal(10) ** 12
-_KINDS = BudgetRule.Kind
-# The same as in the forms: what a value of a kind may be, and how to say so.
-_BOUNDS: dict[str, tuple[Decimal, Decimal, str]] = {
-    _KINDS.ACTUAL_PERCENT: (Decimal(0), Decimal(1000), "Percentages lie above 0 and at 1,000 at most."),
-    _KINDS.FORECAST_OVER: (Decimal("0.99"), Decimal(99), "A probability lies between 1 and 99 percent."),
-    _KINDS.VELOCITY_FAST: (Decimal("0.99"), Decimal(1000), "A pace is 1 to 1,000 times the budget's."),
-    _KINDS.VELOCITY_SLOW: (Decimal("0.99"), Decimal(1000), "A pace is 1 to 1,000 times the budget's."),
-    _KINDS.SUCCESS_BELOW: (Decimal(0), Decimal(100), "A success rate lies above 0 and at 100 percent at most."),
-}
-LIFTERS = sorted(role for role, may in CAPABILITIES.items() if "limit.lift" in may)
 
 
 class RuleSerializer(serializers.Serializer):
@@ -93,10 +86,29 @@ class NewRuleSerializer(serializers.Serializer):
     value = Exact(min_value=Decimal(0), max_value=MOST_AMOUNT)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        above, most, words = _BOUNDS.get(attrs["kind"], (None, None, ""))
-        if above is not None and most is not None and not above < attrs["value"] <= most:
+        """The same numbers fit as in the form."""
+        sentence = SENTENCE_OF[attrs["kind"]]
+        if not sentence.least <= attrs["value"] <= sentence.most:
+            least, most = quantity_text(sentence.least), quantity_text(sentence.most)
+            words = f"{attrs['value'].normalize():f} does not fit: write a number from {least} to {most}."
             raise serializers.ValidationError({"value": [words]})
         return attrs
+
+
+class Rules(Rows):
+    """All thresholds of a budget."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(child=NewRuleSerializer(), max_length=MOST_RULES, **options)
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        """Return them. Refuses more of a kind than a person could edit on the page."""
+        found = super().to_internal_value(data)
+        for kind, sentence in SENTENCE_OF.items():
+            most = MOST_VALUES if sentence.is_many else 1
+            if len({rule["value"] for rule in found if rule["kind"] == kind}) > most:
+                raise serializers.ValidationError([f"Name at most {most} of the kind {kind}."])
+        return found
 
 
 class _Known(serializers.Serializer):
@@ -107,10 +119,6 @@ class _Known(serializers.Serializer):
             words = f"There is no such field, or it cannot be changed: take one of {', '.join(self.fields)}."
             raise serializers.ValidationError({name[:60]: [words] for name in unknown[:5]})
         return super().to_internal_value(data)
-
-
-def _rules(**options: Any) -> Rows:
-    return Rows(child=NewRuleSerializer(), max_length=MOST_RULES, **options)
 
 
 def _amount(**options: Any) -> Exact:
@@ -129,7 +137,7 @@ class _PartSerializer(_Known):
     starts_on = Day(required=False, help_text="Of a custom period.")
     ends_on = Day(required=False, help_text="The first day after it.")
     amount = _amount(help_text="Of each period, in the account's currency.")
-    rules = _rules(default=[{"kind": "actual_percent", "value": Decimal(80)}])
+    rules = Rules(default=[{"kind": "actual_percent", "value": Decimal(80)}])
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         names = {"workflow": ("workflow",), "meter": ("meter",), "key": ("dimension", "dimension_value")}
@@ -156,7 +164,7 @@ class BudgetChangeSerializer(_Known):
 
     name = serializers.CharField(required=False, max_length=100)
     amount = _amount(required=False)
-    rules = _rules(required=False, help_text="All of them: they replace the ones in force.")
+    rules = Rules(required=False, help_text="All of them: they replace the ones in force.")
 
 
 class _ReplayLimitSerializer(_Known):
@@ -166,18 +174,30 @@ class _ReplayLimitSerializer(_Known):
     percent = Exact(min_value=Decimal(1), max_value=Decimal(99_999), default=Decimal(100), help_text="Of the budget.")
     warn_percent = Exact(min_value=Decimal(1), max_value=Decimal(100), default=Decimal(85), help_text="Of the limit.")
     grace_minutes = serializers.IntegerField(min_value=0, max_value=10_080, default=30)
-    grace_percent = Exact(min_value=Decimal(0), max_value=Decimal(999), default=Decimal(10))
+    grace_percent = Exact(min_value=Decimal(0), max_value=Decimal(900), default=Decimal(10))
     throttle_percent = Exact(min_value=Decimal(1), max_value=Decimal(99), default=Decimal(25))
     exempt_workflows = Rows(
         child=serializers.CharField(max_length=200), max_length=MOST_EXEMPT, default=list, help_text="Keys."
     )
     is_dry_run = serializers.BooleanField(default=False)
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """A limit that slows or stops needs a grace."""
+        if attrs["action"] != Limit.Action.NOTIFY and attrs["grace_minutes"] == attrs["grace_percent"] == 0:
+            words = "Give a grace: minutes, or a percentage, so that nobody is cut off at once."
+            raise serializers.ValidationError({"grace_minutes": [words]})
+        return attrs
+
 
 class NewLimitSerializer(_ReplayLimitSerializer):
     """The limit of a budget, whole: what is left out takes its default."""
 
-    lift_roles = Rows(child=serializers.ChoiceField(LIFTERS), max_length=len(LIFTERS), default=list)
+    lift_roles = Rows(
+        child=serializers.ChoiceField(LIFTERS),
+        max_length=len(LIFTERS),
+        default=list,
+        help_text="Who may lift it; none: all that may lift limits.",
+    )
     lift_hours = serializers.IntegerField(min_value=1, max_value=744, default=4)
 
 
@@ -185,6 +205,15 @@ class NewLiftSerializer(serializers.Serializer):
     """Why a limit is lifted."""
 
     reason = serializers.CharField(max_length=500, help_text="It is kept in the log.")
+
+
+class RehearsalSerializer(serializers.Serializer):
+    """What was sent as a rehearsal: webhooks get the topic limit.tested, people a mail that says so."""
+
+    id = serializers.UUIDField(help_text="As `limit_event_id` in the webhook.")
+    at = serializers.DateTimeField()
+    used = ShownExact()
+    amount = ShownExact(help_text="Where the limit is reached.")
 
 
 class NewReplaySerializer(_PartSerializer):

@@ -136,7 +136,11 @@ def _to_key(request: HttpRequest, presented: str, account_key: str) -> HttpRespo
 
 
 class HeadroomView(APIView):
-    """What is left of an account's budgets, and whether work may run: allow, warn, throttle or stop."""
+    """What is left of an account's budgets, and whether work may run: allow, warn, throttle or stop.
+
+    Every further parameter is the value of a meter's dimension, such as `key=prod-1` or `model=large-2`: budgets of
+    that key count the work then, and a price that depends on it is found. What is no dimension is refused.
+    """
 
     schema = ReadSchema()
     capability = "budget.view"

@@ -32,6 +32,11 @@ urlpatterns: list[URLPattern] = [
     path("accounts/<path:key>/budgets/<uuid:budget_id>", budgets.BudgetView.as_view(), name="budget"),
     path("accounts/<path:key>/budgets/<uuid:budget_id>/limit", limits.LimitView.as_view(), name="limit"),
     path("accounts/<path:key>/budgets/<uuid:budget_id>/limit/lift", limits.LiftView.as_view(), name="limit-lift"),
+    path(
+        "accounts/<path:key>/budgets/<uuid:budget_id>/limit/rehearse",
+        limits.RehearsalView.as_view(),
+        name="limit-rehearse",
+    ),
     path("accounts/<path:key>/contracts", commits.ContractListView.as_view(), name="contracts"),
     path("accounts/<path:key>/commits", commits.CommitListView.as_view(), name="commits"),
     path("accounts/<path:key>/forecast", forecasts.AccountForecastView.as_view(), name="forecast"),

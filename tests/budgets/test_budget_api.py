@@ -120,6 +120,7 @@ def test_each_scope_names_its_part(account: Account, calls: Meter, manager: Mach
         ({"rules": [{"kind": "moon", "value": "1"}]}, "/rules/0/kind"),
         ({"rules": [{"kind": "actual_percent", "value": "1"}] * 21}, "/rules"),
         ({"rules": "all"}, "/rules"),
+        ({"rules": [{"kind": "velocity_fast", "value": value} for value in ("2", "3")]}, "/rules"),
     ],
 )
 def test_what_is_wrong_with_a_new_budget_is_said_in_words(
@@ -198,10 +199,11 @@ def test_a_limit_is_set_and_the_same_again_is_the_same_version(account: Account,
         ({"action": "stop", "percent": "-1"}, "/percent"),
         ({"action": "stop", "warn_percent": "101"}, "/warn_percent"),
         ({"action": "stop", "grace_minutes": -1}, "/grace_minutes"),
-        ({"action": "stop", "grace_minutes": 0, "grace_percent": "0"}, "/non_field_errors"),
+        ({"action": "stop", "grace_minutes": 0, "grace_percent": "0"}, "/grace_minutes"),
         ({"action": "throttle", "throttle_percent": "100"}, "/throttle_percent"),
         ({"action": "stop", "lift_hours": 0}, "/lift_hours"),
         ({"action": "stop", "lift_roles": ["king"]}, "/lift_roles"),
+        ({"action": "stop", "lift_roles": ["portal_viewer"]}, "/lift_roles"),
         ({"action": "stop", "exempt_workflows": ["nobody"]}, "/exempt_workflows"),
         ({"action": "stop", "percentage": "90"}, "/percentage"),
         ({"action": "stop", "percent": "99.123"}, "/percent"),
@@ -253,6 +255,19 @@ def test_only_a_role_that_the_limit_names_lifts_it(account: Account, manager: Ma
     assert (answer.status_code, answer.json()["limit_state"]) == (200, "lifted")
 
 
+def test_a_limit_is_rehearsed_and_nothing_is_slowed(account: Account, manager: Machine) -> None:
+    budget = make_budget(account, "100")
+    path = f"accounts/eu/north/budgets/{budget.pk}/limit/rehearse"
+    (words,) = refused(*manager.post(path, {})).values()
+    assert "no limit to rehearse" in words
+    set_limit(staff_of(account), budget, NewLimit(action="stop"), timezone.now())
+    status, told = manager.post(path, {})
+    assert (status, told["amount"], told["used"]) == (201, "100", "0")
+    assert manager.read("accounts/eu/north/headroom")["decision"] == "allow"
+    enter(staff_of(account))
+    assert str(LimitEvent.objects.get(kind="tested").pk) == told["id"]
+
+
 def test_keys_that_only_read_change_nothing(account: Account, organization: Organization) -> None:
     budget = in_force(account)
     path = f"accounts/eu/north/budgets/{budget.pk}"
@@ -262,6 +277,7 @@ def test_keys_that_only_read_change_nothing(account: Account, organization: Orga
         assert send(reader, "delete", path).status_code == 403
         assert send(reader, "put", f"{path}/limit", {"action": "notify"}).status_code == 403
         assert reader.post(f"{path}/limit/lift", {"reason": "No"})[0] == 403
+        assert reader.post(f"{path}/limit/rehearse", {})[0] == 403
         assert reader.read(path)["limit_state"] == "acting"
 
 
@@ -328,6 +344,7 @@ def test_every_operation_is_described() -> None:
         f"{base}/{{budget_id}}": {"get", "patch", "delete"},
         f"{base}/{{budget_id}}/limit": {"put"},
         f"{base}/{{budget_id}}/limit/lift": {"post"},
+        f"{base}/{{budget_id}}/limit/rehearse": {"post"},
     }
     headroom = paths["/api/v1/accounts/{key}/headroom"]["get"]
     assert {"quantity", "meter", "cost"} <= {one["name"] for one in headroom["parameters"]}
