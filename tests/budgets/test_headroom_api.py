@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import psycopg2
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -329,3 +330,20 @@ def test_outside_of_a_transaction_the_answers_are_the_same() -> None:
         body = Client().get(url, headers=headers).json()
         assert (body["estimated_cost"], [row["after"] for row in body["budgets"]]) == ("106", ["94", "-76"])
     assert not Account.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_broke_meanwhile_is_replaced() -> None:
+    with transaction.atomic():
+        account, _ = priced_account()
+        _, secret = make_key(account.organization, (Scope.READ,))
+    headers, url = {"Authorization": f"Bearer {secret}"}, f"/api/v1/accounts/{account.key}/headroom"
+    assert Client().get(url, headers=headers).status_code == 200
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        ((pid,),) = cursor.fetchall()
+    other = psycopg2.connect(**connection.get_connection_params() | {"cursor_factory": None})
+    other.cursor().execute("SELECT pg_terminate_backend(%s)", [pid])
+    other.commit()
+    other.close()
+    assert Client().get(url, headers=headers).json()["decision"] == "allow"
