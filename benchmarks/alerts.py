@@ -10,6 +10,8 @@ crossings without an alert or a webhook, `duplicate` alerts or webhooks beyond o
 
 Before the clock starts the same load runs until every account was settled once (`warm_up_s`): a product that serves a
 thousand accounts did not begin with all of them in this second. `ok`: within the limits; the exit status says it too.
+`cpu_s` is what the product's processes used while the events arrived, `load_average` that of the whole machine at the
+end: more than the processors it has, and the figures say more about the neighbours.
 """
 
 import argparse
@@ -211,11 +213,13 @@ def measure(accounts: int, seconds: int, crossings: int, *, quiet: bool = False)
         crossing = Crossings(stack, secret, chosen, seconds)
         watcher.thread.start()
         crossing.thread.start()
-        started = time.perf_counter()
+        started, used = time.perf_counter(), stack.cpu_seconds()
         for number, body in enumerate(bodies):
             time.sleep(max(0.0, started + number * BATCH / EVENTS_PER_S - time.perf_counter()))
             load.send([body])
         rate = EVENTS_PER_S * seconds / (time.perf_counter() - started)
+        spent = {name: now - used.get(name, 0.0) for name, now in stack.cpu_seconds().items()}
+        say("CPU seconds: " + ", ".join(f"{name} {cpu:.1f}" for name, cpu in spent.items()), quiet=quiet)
         crossing.thread.join()
         drain(crossing, watcher, sink)
         watcher.stop.set()
@@ -227,6 +231,8 @@ def measure(accounts: int, seconds: int, crossings: int, *, quiet: bool = False)
             "crossings": crossings,
             "seconds": seconds,
             "warm_up_s": round(warm, 1),
+            "cpu_s": round(sum(spent.values()), 1),
+            "load_average": round(os.getloadavg()[0], 2),
         }
 
 

@@ -31,8 +31,9 @@ class Stack:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.postgres = Postgres(folder / "postgres", 21500)
-        self.valkey = Valkey(folder / "valkey", 27500)
+        self.spread = 3 * (os.getpid() % 500)  # of ports: the web server takes its own long after it was found free
+        self.postgres = Postgres(folder / "postgres", 20500 + self.spread)
+        self.valkey = Valkey(folder / "valkey", 27500 + self.spread)
         self.processes: list[Running] = []
         self.environment: dict[str, str] = {}
         self.url = ""
@@ -44,7 +45,7 @@ class Stack:
         addresses = provision(
             self.postgres.url, "benchmark", {role: secrets.token_urlsafe(16) for role in (OWNER, APP)}
         )
-        port = free_port(23500)
+        port = free_port(23500 + self.spread)
         self.url = f"http://127.0.0.1:{port}"
         self.environment = os.environ | {
             **addresses.environment(),
