@@ -71,7 +71,13 @@ class ThresholdsField(forms.CharField):
 class RulesForm(forms.Form):
     """The amount of a budget, and when to tell: a sentence for each kind of rule; an empty one does not tell."""
 
-    amount = forms.DecimalField(max_digits=20, decimal_places=2, min_value=Decimal("0.01"), label="Amount of a period")
+    amount = forms.DecimalField(
+        max_digits=20,
+        decimal_places=2,
+        min_value=Decimal("0.01"),
+        label="Amount of a period",
+        error_messages={"required": "Give an amount: what may be spent in each period."},
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -28,7 +28,7 @@ def budget_replay(request: HttpRequest, account_id: UUID, budget_id: UUID | None
     """A part of a page: the fields of the budget and of its limit replayed; nothing is saved."""
     found, wrong = _replayed(request, budget_id)
     if found is None:
-        return render(request, "budgets/_replay.html", {"wrong": wrong}, status=422)
+        return render(request, "budgets/_replay.html", {"wrong": wrong})  # a preview: nothing was refused
     context = {"account": account_of(request), "replay": shown_replay(found, _csv_url(request, budget_id))}
     return render(request, "budgets/_replay.html", context)
 

@@ -60,3 +60,18 @@ def page(new_context: Callable[..., BrowserContext]) -> Iterator[Page]:
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
     assert errors == []
+
+
+@pytest.fixture
+def visit(new_context: Callable[..., BrowserContext]) -> Iterator[Callable[..., Page]]:
+    """Open a page with cookies of its own. An error in the console of any of them fails the test."""
+    errors: list[str] = []
+
+    def opened(**options: Any) -> Page:
+        page = new_context(**options).new_page()
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        return page
+
+    yield opened
+    assert errors == []

@@ -2,31 +2,26 @@
 
 import email
 import email.policy
-import json
 import os
 import re
-import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.db import transaction
 from django.utils import timezone
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from accounts.models import Account, Membership, Role
 from budgets.actions.catch_up import catch_up
 from consumption_cs.embedded import free_port
 from consumption_cs.processes import Running, stop_all
 from tests import factories
+from tests.browser.visitors import EVENT_TYPE, seat, send, sign_in
 from tests.conftest import wait_for_web
-
-EVENT_TYPE = "page.read"
 
 
 @pytest.fixture(scope="module")
@@ -47,21 +42,6 @@ def web_process(django_db_setup: None, mails: Path, tmp_path_factory: pytest.Tem
         yield url
     finally:
         stop_all([web], seconds=5)
-
-
-@pytest.fixture
-def visit(new_context: Callable[..., BrowserContext]) -> Iterator[Callable[..., Page]]:
-    """Open a page with cookies of its own. An error in the console of any of them fails the test."""
-    errors: list[str] = []
-
-    def opened(**options: Any) -> Page:
-        page = new_context(**options).new_page()
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        return page
-
-    yield opened
-    assert errors == []
 
 
 @pytest.fixture
@@ -88,18 +68,6 @@ def waiting(server: str) -> Account:
         account = factories.make_account()
         factories.make_price(factories.make_meter(account.organization, EVENT_TYPE), "2.50")
         return account
-
-
-def seat(place: Any, role: str = "") -> Membership:
-    with transaction.atomic():
-        return factories.make_member(place, role)
-
-
-def sign_in(page: Page, member: Membership) -> None:
-    page.goto("/")
-    page.get_by_label("E-mail").fill(member.user.email)
-    page.get_by_label("Password").fill(factories.PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
 
 
 def amounts(page: Page) -> list[str]:
@@ -188,16 +156,6 @@ def test_the_first_event_with_a_key_made_in_the_browser_turns_the_waiting_page_b
     catch_up(waiting.organization_id, timezone.now())
     expect(customers.locator("main h1")).to_contain_text("You used $2.50", timeout=15_000)
     assert customers.evaluate("window.neverLeft")
-
-
-def send(server: str, secret: str, account: Account) -> None:
-    """Send one event as a program of the vendor would."""
-    event: dict[str, Any] = {"specversion": "1.0", "id": uuid4().hex, "source": "/reader", "type": EVENT_TYPE}
-    event |= {"subject": account.key, "time": timezone.now().isoformat(), "data": {"quantity": 1}}
-    headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/cloudevents+json"}
-    request = urllib.request.Request(f"{server}/api/v1/events", json.dumps(event).encode(), headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        assert answer.status in (200, 202)
 
 
 def test_an_invited_person_follows_the_mail_and_lands_on_their_overview(
