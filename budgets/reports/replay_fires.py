@@ -1,7 +1,7 @@
 """The alerts of a replay: when each rule would have told, and whether rightly."""
 
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from decimal import Decimal
 
 from budgets.calc.budget_rules import FORECAST, PACES, Fan
@@ -9,9 +9,10 @@ from budgets.calc.replay import Hour, Span
 from budgets.calc.replay_hours import Counted
 from budgets.calc.replay_rules import Crossing, Signs, Windows, crossings
 from budgets.models import BudgetRule
+from budgets.reports.budget_figures import OLD_DAYS
 from budgets.reports.budget_use import WINDOWS
 from budgets.reports.replay_days import Days
-from budgets.reports.replay_inputs import forecasts, new_workflows
+from budgets.reports.replay_inputs import Run, forecasts, new_workflows
 from budgets.reports.replay_judged import NEW_SOURCE, judge
 from budgets.reports.replay_table_words import not_replayed
 from budgets.reports.replayed import Fire, Proposal
@@ -19,7 +20,6 @@ from consumption_cs.lib.money import exactly
 from consumption_cs.lib.periods import DAY, HOUR, day_start
 
 ZERO = Decimal(0)
-Ahead = Mapping[date, Sequence[tuple[datetime, Fan]]]
 
 
 def fires(
@@ -28,12 +28,12 @@ def fires(
     """Return the alerts, oldest first, and sentences about rules that could not be replayed, or not on all days."""
     kinds = {kind for kind, _ in proposal.rules}
     windows = _windows(hours, days, max((PACES[kind][1] for kind in kinds & set(PACES)), default=0))
-    ahead = _ahead(days, spans) if kinds & set(FORECAST) else {}
+    runs = _runs(days, spans) if kinds & set(FORECAST) else []
     found: list[tuple[Crossing, Span]] = []
     first = 0
     for span in spans:
         after = first + len(span.hours)
-        signs = Signs(windows[first:after], _fans(span, ahead), _counted(span, counts[first:after], days))
+        signs = Signs(windows[first:after], _fans(span, runs), _counted(span, counts[first:after], days))
         found += [(one, span) for one in crossings(span, proposal.rules, proposal.amount, signs)]
         first = after
     found += _new_sources(days, spans, proposal)
@@ -41,9 +41,8 @@ def fires(
         Fire(one.at, one.day, one.kind, one.value, one.is_told, *judge(one, span, proposal.amount, days.known))
         for one, span in sorted(found, key=lambda pair: (pair[0].at, pair[0].kind, pair[0].value))
     ]
-    return told, not_replayed(
-        kinds, days.first, min(ahead, default=None), days.known_from, is_whole=days.wanted.is_whole
-    )
+    forecast_from = max(min(one.as_of for one in runs), days.first) if runs else None
+    return told, not_replayed(kinds, days.first, forecast_from, days.known_from, is_whole=days.wanted.is_whole)
 
 
 @exactly
@@ -62,25 +61,27 @@ def _windows(hours: Sequence[Hour], days: Days, longest: int) -> list[Windows]:
     return found
 
 
-def _ahead(days: Days, spans: Sequence[Span]) -> Ahead:
-    wanted = [(hour.day, span.after) for span in spans for hour in span.hours]
-    return forecasts(days.wanted, sorted(set(wanted)))
+def _runs(days: Days, spans: Sequence[Span]) -> list[Run]:
+    longest = max(((span.after - max(span.first, days.first)).days for span in spans), default=0)
+    return forecasts(days.wanted, days.first, days.today, longest)
 
 
 @exactly
-def _fans(span: Span, ahead: Ahead) -> list[Fan | None]:
+def _fans(span: Span, runs: Sequence[Run]) -> list[Fan | None]:
     """What the period was forecast to cost in all, at the end of each hour, by the latest run made by then."""
     found: list[Fan | None] = []
-    before, today, fan, run = span.before, None, None, None
-    used = span.before
+    today, before, used = None, span.before, span.before
+    run: Run | None = None
+    fan: Fan | None = None
+    in_force: list[Run] = []
     for hour, used_after in zip(span.hours, span.sums, strict=True):
         if hour.day != today:
-            before, today, run = used, hour.day, None
-            fan = None
-        made = [one for one in ahead.get(hour.day, ()) if one[0] < hour.end]
-        if made and made[-1] is not run:
-            run = made[-1]
-            fan = Fan(*(before + one for one in (run[1].p10, run[1].p50, run[1].p90)))
+            today, before, run, fan = hour.day, used, None, None
+            in_force = [one for one in runs if hour.day - OLD_DAYS * DAY < one.as_of <= hour.day]
+        made = next((one for one in reversed(in_force) if one.made_at < hour.end), None)
+        if made is not run and made is not None:
+            run, ahead = made, made.ahead(hour.day, span.after)
+            fan = None if ahead is None else Fan(*(before + one for one in ahead))
         found.append(fan)
         used = used_after
     return found

@@ -12,12 +12,10 @@ from django.db import connection
 from django.db.models import Exists, OuterRef
 
 from accounts.models import Account
-from budgets.calc.budget_rules import Fan
 from budgets.calc.replay_hours import Used
 from budgets.models import Alert, Anomaly, PlannedActivity
 from budgets.reports.budget_figures import OLD_DAYS
 from consumption_cs.lib.money import exactly
-from consumption_cs.lib.periods import DAY
 from consumption_cs.lib.tenancy import Viewer
 
 ZERO = Decimal(0)
@@ -51,35 +49,31 @@ HAVING total.spend - total.adjustment <> coalesce(sum(days.spend), 0)
 # An hour's money is its row's share of the day's, by quantity; of a day's row without quantity, by events. It is but a
 # weight: the hours of a day are made to add up to the day exactly.
 _HOURS = f"""
-WITH hours AS MATERIALIZED (
-    SELECT coalesce(hours.workflow_id, %(none)s::uuid) AS work, hours.meter_id, hours."group", hours.starts_at,
-        (hours.starts_at AT TIME ZONE %(zone)s)::date AS day, hours.quantity::float8, hours.events, hours.outcomes,
-        hours.finished, hours.successes
-    FROM usage_hour AS hours
-    WHERE {_SCOPE.format(t="hours")} AND hours.starts_at >= %(start)s AND hours.starts_at < %(end)s
-), days AS MATERIALIZED (
+WITH days AS MATERIALIZED (
     SELECT coalesce(days.workflow_id, %(none)s::uuid) AS work, days.meter_id, days."group", days.day,
         CASE WHEN quantity <> 0 THEN (spend / quantity)::float8 ELSE 0 END AS of_one,
         CASE WHEN quantity = 0 AND events <> 0 THEN (spend / events)::float8 ELSE 0 END AS of_event
     FROM usage_day AS days WHERE {_SCOPE.format(t="days")} AND days.day >= %(first)s AND days.day < %(after)s
 )
-SELECT CASE WHEN hours.work = ANY(%(named)s::uuid[]) THEN hours.work END, hours.starts_at,
-    coalesce(sum(days.of_one * hours.quantity + days.of_event * hours.events), 0),
+SELECT CASE WHEN hours.workflow_id = ANY(%(named)s::uuid[]) THEN hours.workflow_id END, hours.starts_at,
+    coalesce(sum(days.of_one * hours.quantity::float8 + days.of_event * hours.events), 0),
     sum(hours.outcomes), sum(hours.finished)::bigint, sum(hours.successes)::bigint
-FROM hours JOIN days USING (work, meter_id, "group", day)
+FROM usage_hour AS hours JOIN days ON days.work = coalesce(hours.workflow_id, %(none)s::uuid)
+    AND days.meter_id = hours.meter_id AND days."group" = hours."group"
+    AND days.day = (hours.starts_at AT TIME ZONE %(zone)s)::date
+WHERE {_SCOPE.format(t="hours")} AND hours.starts_at >= %(start)s AND hours.starts_at < %(end)s
 GROUP BY 1, 2
 """  # noqa: S608 - our own texts
-# What is to come from each day on, by each run that was in force on it: as in budget_figures.
-_FANS = """
-SELECT run.made_at, seen.today, spend_p10[seen.after - as_of] - coalesce(spend_p10[seen.today - as_of], 0),
-    spend_p50[seen.after - as_of] - coalesce(spend_p50[seen.today - as_of], 0),
-    spend_p90[seen.after - as_of] - coalesce(spend_p90[seen.today - as_of], 0)
-FROM budgets_forecastrun AS run
-JOIN unnest(%(todays)s::date[], %(afters)s::date[]) AS seen(today, after)
-    ON run.as_of > seen.today - %(old)s AND run.as_of <= seen.today
-WHERE run.organization_id = %(organization)s AND run.account_id = %(account)s AND run.as_of > %(first)s - %(old)s
-    AND run.as_of < %(after)s AND spend_p10[seen.after - as_of] IS NOT NULL
-ORDER BY seen.today, run.as_of, run.made_at
+# The planner expects a handful of rows, and would walk the days once for every hour and sort what it found.
+_HASHED = "SET LOCAL enable_nestloop = off; SET LOCAL enable_sort = off"
+_PLANNED = "SET LOCAL enable_nestloop = on; SET LOCAL enable_sort = on"
+# The runs that were in force on any of the days, with as much of their paths as periods that long need.
+_RUNS = """
+SELECT as_of, made_at, spend_p10[1:%(most)s], spend_p50[1:%(most)s], spend_p90[1:%(most)s]
+FROM budgets_forecastrun
+WHERE organization_id = %(organization)s AND account_id = %(account)s AND as_of > %(first)s - %(old)s
+    AND as_of < %(after)s
+ORDER BY as_of, made_at
 """
 _NEW = """
 WITH begun AS MATERIALIZED (
@@ -148,11 +142,10 @@ def used_hours(
     """Return what each hour that is kept of [start, end), in local days [first, after), has, in the same way."""
     found: dict[Work, dict[datetime, Used]] = defaultdict(dict)
     with connection.cursor() as cursor:
-        # The planner expects a handful of rows and would walk the days once for every hour.
-        cursor.execute("SET LOCAL enable_nestloop = off")
+        cursor.execute(_HASHED)
         cursor.execute(_HOURS, wanted.values(first, after) | {"start": start, "end": end})
         rows = cursor.fetchall()
-        cursor.execute("SET LOCAL enable_nestloop = on")
+        cursor.execute(_PLANNED)
     for work, starts_at, weight, *counted in rows:
         found[work][starts_at] = Used(Decimal(f"{weight:.9f}"), *counted)
     return found
@@ -188,21 +181,33 @@ def judged_alerts(wanted: Wanted, start: datetime, end: datetime) -> list[Alert]
     return list(rows.exclude(feedback="").only("kind", "feedback", "raised_at", "workflow_id").order_by("raised_at"))
 
 
-@exactly
-def forecasts(wanted: Wanted, afters: Sequence[tuple[date, date]]) -> dict[date, list[tuple[datetime, Fan]]]:
-    """Return for each day what was forecast to come until its period ends, with when it was, latest last.
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A forecast run: cumulative P10, P50 and P90 of the days from `as_of` on."""
 
-    `afters`: (day, first day after its period). A later run of the same day comes later.
+    as_of: date
+    made_at: datetime
+    paths: tuple[Sequence[float], ...]
+
+    @exactly
+    def ahead(self, today: date, after: date) -> tuple[Decimal, ...] | None:
+        """Return what the days [today, after) were forecast to cost, as in budget_figures; None beyond its path."""
+        start, end = (today - self.as_of).days, (after - self.as_of).days
+        if any(len(path) < end for path in self.paths):
+            return None
+        found = [path[end - 1] - (path[start - 1] if start else 0.0) for path in self.paths]
+        return tuple(sorted(round(Decimal(one), 6) for one in found))
+
+
+def forecasts(wanted: Wanted, first: date, after: date, longest: int) -> list[Run]:
+    """Return the runs that were in force on the days [first, after), in order of their first days, the latest last.
+
+    `longest`: how many days ahead of a day its period may end.
     """
-    if not afters or not wanted.is_whole:
-        return {}
-    days = [day for day, _ in afters]
-    named = wanted.values(min(days), max(days) + DAY)
-    named |= {"todays": days, "afters": [after for _, after in afters], "old": OLD_DAYS}
-    found: dict[date, list[tuple[datetime, Fan]]] = defaultdict(list)
-    for made_at, today, *ahead in _rows(_FANS, named):
-        found[today].append((made_at, Fan(*sorted(round(Decimal(float(one)), 6) for one in ahead))))
-    return found
+    if not wanted.is_whole:
+        return []
+    named = wanted.values(first, after) | {"old": OLD_DAYS, "most": longest + OLD_DAYS}
+    return [Run(as_of, made_at, tuple(paths)) for as_of, made_at, *paths in _rows(_RUNS, named)]
 
 
 def new_workflows(wanted: Wanted, first: date, after: date) -> list[tuple[date, Decimal]]:
