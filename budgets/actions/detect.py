@@ -17,7 +17,8 @@ from budgets.calc.anomaly import detect_latest
 from budgets.calc.unusual import Stretch, begun, caution, is_worth_telling, stretch
 from budgets.models import Alert, AlertTerms, Anomaly, PlannedActivity
 from budgets.reports.anomaly_words import anomaly_headline
-from budgets.reports.cause import anomaly_window, cause_card
+from budgets.reports.cause import cause_card
+from budgets.reports.cause_sums import anomaly_window
 from budgets.reports.hourly_series import WINDOW_HOURS, HourlySeries, hourly_series
 from consumption_cs.lib.periods import HOUR, day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer, act_as
@@ -245,4 +246,4 @@ def _cause(anomaly: Anomaly, account: Account) -> dict[str, Any] | None:
     if anomaly.kind == Anomaly.Kind.SILENCE:
         return None
     start, end = anomaly_window(anomaly.started_at, anomaly.seen_until)
-    return cause_card(Viewer(account.organization_id), account, start, end)
+    return cause_card(Viewer(account.organization_id), account, start, end, workflow_id=anomaly.workflow_id)

@@ -1,113 +1,67 @@
-"""The cause card: why an account's spend in a window differs from the usual, as JSON to freeze and to show."""
+"""The cause card: why spend in a window differs from the usual, as JSON to freeze and to show."""
 
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
 from accounts.models import Account
-from budgets.calc.cause import Done, Line, Split, Window, split_spend, tasks_of, verdict
+from budgets.calc.cause import Done, Line, Split, split_spend, tasks_of
+from budgets.calc.verdict import Window, verdict
+from budgets.reports.cause_sums import (
+    Firsts,
+    Row,
+    Span,
+    first_attempts,
+    hours_of,
+    median_window,
+    same_hours_before,
+    window_sums,
+)
 from budgets.reports.cause_words import part_lines, sign_lines, verdict_words
 from consumption_cs.lib.money import exponent, round_lines
-from consumption_cs.lib.periods import HOUR, as_utc, zone_of
 from consumption_cs.lib.tenancy import Viewer
 from usage.models import Meter, Workflow
 
 ZERO = Decimal(0)
-WEEKS = 8
 MOST_ROWS = 12
-Span = tuple[datetime, datetime]
-
-# An hour's money is its share of its day's by quantity, or by events where nothing was measured.
-_SUMS = """
-SELECT wanted.number, coalesce(hours.workflow_id::text, ''), hours.meter_id::text, hours."group",
-    sum(hours.quantity), sum(hours.events)::bigint, sum(hours.finished)::bigint, sum(hours.successes)::bigint,
-    sum(spent.money), coalesce(sum(spent.money) FILTER (WHERE hours.starts_at = wanted.starts_at), 0)
-FROM unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) WITH ORDINALITY AS wanted(starts_at, ends_at, number)
-JOIN usage_hour AS hours ON hours.starts_at >= wanted.starts_at AND hours.starts_at < wanted.ends_at
-LEFT JOIN usage_day AS days ON days.organization_id = hours.organization_id
-    AND days.account_id = hours.account_id AND days.meter_id = hours.meter_id
-    AND days.workflow_id IS NOT DISTINCT FROM hours.workflow_id AND days."group" = hours."group"
-    AND days.day = (hours.starts_at AT TIME ZONE %(zone)s)::date
-CROSS JOIN LATERAL (SELECT coalesce(CASE WHEN days.quantity <> 0 THEN days.spend * hours.quantity / days.quantity
-    WHEN days.events <> 0 THEN days.spend * hours.events / days.events END, 0) AS money) AS spent
-WHERE hours.organization_id = %(organization)s AND hours.account_id = %(account)s
-GROUP BY 1, 2, 3, 4
-"""
-
-_FIRST_ATTEMPTS = """
-SELECT wanted.number, coalesce(events.workflow_id::text, ''), events.meter_id::text,
-    count(*) FILTER (WHERE events.attempt = 1), count(events.attempt)
-FROM unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) WITH ORDINALITY AS wanted(starts_at, ends_at, number)
-JOIN usage_event AS events ON events.occurred_at >= wanted.starts_at AND events.occurred_at < wanted.ends_at
-WHERE events.organization_id = %(organization)s AND events.account_id = %(account)s AND events.counted
-GROUP BY 1, 2, 3
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """What one workflow, meter and group did in a window."""
-
-    workflow: str
-    meter: str
-    group: str
-    units: Decimal
-    attempts: int
-    finished: int
-    successes: int
-    spend: Decimal
-    first_hour: Decimal
-
-
-_Firsts = dict[Line, Decimal | None]
-
-
-def same_hours_before(account: Account, start: datetime, end: datetime, weeks: int = WEEKS) -> list[Span]:
-    """Return the same local hours of the same weekday in the weeks before, the latest first."""
-    zone = zone_of(account.timezone)
-    spans = []
-    for week in range(1, weeks + 1):
-        local = start.astimezone(zone).replace(tzinfo=None) - timedelta(days=7 * week)
-        begin = as_utc(local.replace(tzinfo=zone))
-        spans.append((begin, begin + (end - start)))
-    return [span for span in spans if span[1] <= start]
 
 
 def cause_card(
-    viewer: Viewer, account: Account, start: datetime, end: datetime, baseline: Sequence[Span] | None = None
+    viewer: Viewer,
+    account: Account,
+    start: datetime,
+    end: datetime,
+    baseline: Sequence[Span] | None = None,
+    *,
+    workflow_id: UUID | None = None,
 ) -> dict[str, Any]:
     """Return why [start, end) cost what it did, against the median of the `baseline` spans, as JSON.
 
-    Four queries. By default the same hours of the last eight weeks; for a change between periods give the one span
-    of the period before. Hours are kept for 60 days; weeks before the first use do not count. Amounts are text in the
-    account's currency; the parts and the rows add up to the last place.
+    Of the account, or of one workflow. Five queries. By default the same hours of the last eight weeks. Hours are
+    kept for 60 days; weeks before the first use do not count. Amounts are text in the account's currency; the parts
+    and the rows add up to the last place. For a change between periods of days see reports/change.py.
     """
     spans = list(same_hours_before(account, start, end) if baseline is None else baseline)
     windows = [(start, end), *spans]
-    sums = window_sums(viewer, account, windows)
+    sums = window_sums(viewer, account, windows, workflow_id)
     chosen = median_window(sums, len(spans))
-    firsts = _first_attempts(viewer, account, [windows[0], windows[chosen]] if chosen else windows[:1])
-    usual_rows, rows = sums.get(chosen, []) if chosen else [], sums.get(0, [])
-    before, after = _dones(usual_rows, firsts.get(1, {})), _dones(rows, firsts.get(0, {}))
-    places = exponent(account.currency)
-    split = split_spend(before, after, places=places)
-    names = _names(viewer, {*before, *after})
-    table = _table(usual_rows, rows, split, names, places)
-    found = verdict(
-        _window(usual_rows, before),
-        _window(rows, after),
-        _largest_share([row["difference"] for row in table], split),
-        _largest_share(_by_workflow(table), split),
+    pair = [windows[0], windows[chosen]] if chosen else windows[:1]
+    firsts = first_attempts(viewer, account, pair, workflow_id)
+    hours = hours_of(viewer, account, pair, workflow_id)
+    card = card_of(
+        viewer,
+        account,
+        (sums.get(chosen, []) if chosen else [], sums.get(0, [])),
+        (firsts.get(1, {}), firsts.get(0, {})),
+        (hours.get(1, ()), hours.get(0, ())),
     )
-    return {
-        "currency": account.currency,
+    return card | {
+        "workflow_id": str(workflow_id) if workflow_id else None,
         "start": start.isoformat(),
         "end": end.isoformat(),
         "baseline": {
@@ -115,16 +69,45 @@ def cause_card(
             "start": windows[chosen][0].isoformat() if chosen else None,
             "end": windows[chosen][1].isoformat() if chosen else None,
         },
+    }
+
+
+def card_of(
+    viewer: Viewer,
+    account: Account,
+    rows: tuple[Sequence[Row], Sequence[Row]],
+    firsts: tuple[Firsts, Firsts] = ({}, {}),
+    hours: tuple[tuple[Decimal, ...], tuple[Decimal, ...]] = ((), ()),
+) -> dict[str, Any]:
+    """Return the card of two windows, each pair the earlier one first."""
+    before, after = (_dones(own, known) for own, known in zip(rows, firsts, strict=True))
+    places = exponent(account.currency)
+    split = split_spend(before, after, places=places)
+    names = _names(viewer, {*before, *after})
+    table = _table(*rows, split, names, places)
+    windows = [
+        replace(_window(own, done), hours=spent) for own, done, spent in zip(rows, (before, after), hours, strict=True)
+    ]
+    found = verdict(
+        *windows,
+        _largest_share([row["difference"] for row in table], split),
+        _largest_share(_by_workflow(table), split),
+    )
+    shown, hidden = table[:MOST_ROWS], table[MOST_ROWS:]
+    return {
+        "currency": account.currency,
         "opening": f"{split.opening:f}",
         "closing": f"{split.closing:f}",
         "difference": f"{split.closing - split.opening:f}",
-        "parts": part_lines(split, account.currency),
+        "parts": part_lines(split, account.currency, *windows),
         "lines": [
             {"workflow": names[workflow], "meter": names[meter], "tasks": f"{after[workflow, meter].tasks:f}"}
             for workflow, meter in after
         ],
-        "rows": [_shown(row) for row in table[:MOST_ROWS]],
-        "more_rows": max(len(table) - MOST_ROWS, 0),
+        "rows": [_shown(row) for row in shown],
+        "more_rows": len(hidden),
+        "more": {name: f"{sum((row[name] for row in hidden), ZERO):f}" for name in ("usual", "spent", "difference")},
+        "by": _by_dimension(table),
         "verdict": {
             "kind": found.kind,
             "words": verdict_words(found),
@@ -134,49 +117,8 @@ def cause_card(
     }
 
 
-def window_sums(
-    viewer: Viewer, account: Account, windows: Sequence[Span], workflow_id: UUID | None = None
-) -> dict[int, list[_Row]]:
-    """Return what was done in each window, by its number, of the account or of one workflow."""
-    found: dict[int, list[_Row]] = defaultdict(list)
-    for number, *row in _fetch(_SUMS, viewer, account, windows):
-        if workflow_id is None or row[0] == str(workflow_id):
-            found[number - 1].append(_Row(*row))
-    return found
-
-
-def _first_attempts(viewer: Viewer, account: Account, windows: Sequence[Span]) -> dict[int, _Firsts]:
-    """Return the first attempts of each line; None where events do not number them."""
-    found: dict[int, _Firsts] = defaultdict(dict)
-    for number, workflow, meter, firsts, numbered in _fetch(_FIRST_ATTEMPTS, viewer, account, windows):
-        found[number - 1][workflow, meter] = Decimal(firsts) if numbered else None
-    return found
-
-
-def _fetch(query: str, viewer: Viewer, account: Account, windows: Sequence[Span]) -> list[Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            query,
-            {
-                "organization": viewer.organization_id,
-                "account": account.pk,
-                "zone": account.timezone,
-                "starts": [span[0] for span in windows],
-                "ends": [span[1] for span in windows],
-            },
-        )
-        return cursor.fetchall()
-
-
-def median_window(sums: dict[int, list[_Row]], count: int) -> int:
-    """Return the number of the window whose spend is the (lower) median of those with use; 0: there is none."""
-    used = [number for number in range(1, count + 1) if sums.get(number)]
-    used.sort(key=lambda number: sum((row.spend for row in sums[number]), ZERO))
-    return used[(len(used) - 1) // 2] if used else 0
-
-
-def _dones(rows: Sequence[_Row], firsts: _Firsts) -> dict[Line, Done]:
-    lines: dict[Line, list[_Row]] = defaultdict(list)
+def _dones(rows: Sequence[Row], firsts: Firsts) -> dict[Line, Done]:
+    lines: dict[Line, list[Row]] = defaultdict(list)
     for row in rows:
         lines[row.workflow, row.meter].append(row)
     done = {}
@@ -193,7 +135,7 @@ def _dones(rows: Sequence[_Row], firsts: _Firsts) -> dict[Line, Done]:
     return done
 
 
-def _window(rows: Sequence[_Row], dones: dict[Line, Done]) -> Window:
+def _window(rows: Sequence[Row], dones: dict[Line, Done]) -> Window:
     return Window(
         attempts=Decimal(sum(row.attempts for row in rows)),
         tasks=sum((done.tasks for done in dones.values()), ZERO),
@@ -219,7 +161,7 @@ def _names(viewer: Viewer, lines: set[Line]) -> dict[str, str]:
 
 
 def _table(
-    before: Sequence[_Row], after: Sequence[_Row], split: Split, names: dict[str, str], places: int
+    before: Sequence[Row], after: Sequence[Row], split: Split, names: dict[str, str], places: int
 ) -> list[dict[str, Any]]:
     """Return usual, spent and difference of each workflow and group, the largest difference first."""
     keys = sorted({(row.workflow, row.group) for row in (*before, *after)})
@@ -233,6 +175,7 @@ def _table(
                 "workflow_id": key[0],
                 "workflow": names[key[0]],
                 "group": group_words(key[1]),
+                "values": values_of(key[1]),
                 "usual": was,
                 "spent": now,
                 "difference": now - was,
@@ -243,19 +186,39 @@ def _table(
     return sorted(table, key=lambda row: -abs(row["difference"]))
 
 
-def _spent(rows: Sequence[_Row], key: tuple[str, str]) -> Decimal:
+def _spent(rows: Sequence[Row], key: tuple[str, str]) -> Decimal:
     return sum((row.spend for row in rows if (row.workflow, row.group) == key), ZERO)
 
 
-def group_words(group: str) -> str:
-    """Return the values of a meter's dimensions (a key, a version) in words."""
+def values_of(group: str) -> dict[str, str]:
+    """Return the values of a meter's dimensions (a key, a version), by name."""
     try:
         values = json.loads(group) if group else {}
     except ValueError:
-        return ""
+        return {}
     if not isinstance(values, dict):
-        return ""
-    return " · ".join(f"{name} {value}" for name, value in values.items() if value not in (None, ""))
+        return {}
+    return {name: str(value) for name, value in values.items() if value not in (None, "")}
+
+
+def group_words(group: str) -> str:
+    """Return the values of a meter's dimensions in words."""
+    return " · ".join(f"{name} {value}" for name, value in values_of(group).items())
+
+
+def _by_dimension(table: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the difference by workflow, key, version and what else there is; each adds up to the whole."""
+    names = sorted({name for row in table for name in row["values"]})
+    found = []
+    for name in ["workflow", *names]:
+        sums: dict[str, Decimal] = defaultdict(Decimal)
+        for row in table:
+            sums[row["workflow"] if name == "workflow" else row["values"].get(name, "")] += row["difference"]
+        ordered = sorted(sums.items(), key=lambda one: -abs(one[1]))
+        found.append(
+            {"name": name, "values": [{"value": value, "difference": f"{sum_:f}"} for value, sum_ in ordered]}
+        )
+    return found
 
 
 def _by_workflow(table: Sequence[dict[str, Any]]) -> list[Decimal]:
@@ -275,8 +238,3 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
     texts = {name: f"{row[name]:f}" for name in ("usual", "spent", "difference")}
     rate = f"{Decimal(row['successes']) / row['finished']:.4f}" if row["finished"] >= 30 else None
     return row | texts | {"success_rate": rate}
-
-
-def anomaly_window(started_at: datetime, seen_until: datetime) -> Span:
-    """Return the hours of an anomaly that a card can look at: its last week at most, one hour at least."""
-    return max(started_at, seen_until - 7 * 24 * HOUR), max(seen_until, started_at + HOUR)

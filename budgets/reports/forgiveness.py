@@ -11,7 +11,8 @@ from django.db.models import F, QuerySet
 from accounts.models import Account
 from budgets.calc.forgiveness import not_eligible, spike_credit
 from budgets.models import Alert, Anomaly, Forgiveness
-from budgets.reports.cause import anomaly_window, group_words, median_window, same_hours_before, window_sums
+from budgets.reports.cause import group_words
+from budgets.reports.cause_sums import anomaly_window, median_window, same_hours_before, window_sums
 from consumption_cs.lib.money import exponent
 from consumption_cs.lib.periods import HOUR, billing_month, day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer

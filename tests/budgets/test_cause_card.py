@@ -10,7 +10,8 @@ import pytest
 from django.template.loader import render_to_string
 
 from accounts.models import Account
-from budgets.reports.cause import cause_card, group_words, same_hours_before
+from budgets.reports.cause import cause_card, group_words
+from budgets.reports.cause_sums import same_hours_before
 from consumption_cs.lib.tenancy import enter
 from tests.factories import make_account, make_meter, make_workflow, staff_of
 from usage.models import Meter, UsageDay, UsageHour, Workflow
