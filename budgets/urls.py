@@ -121,6 +121,9 @@ urlpatterns: list[URLPattern] = [
     path("accounts/<uuid:account_id>/alerts/alerts.csv", alerts.account_alerts_csv, name="account_alerts_csv"),
     path("accounts/<uuid:account_id>/alerts/<uuid:alert_id>/", alerts.alert, name="alert"),
     path("accounts/<uuid:account_id>/alerts/<uuid:alert_id>/forgiveness/", forgiveness.forgive, name="forgive"),
+    path(
+        "accounts/<uuid:account_id>/alerts/<uuid:alert_id>/cause.csv", alerts.alert_cause_csv, name="alert_cause_csv"
+    ),
     path("accounts/<uuid:account_id>/alerts/<uuid:alert_id>/<slug:step>/", alerts.alert_step, name="alert_step"),
     path("forecasts/accuracy/", accuracy.accuracy, name="accuracy"),
     path("notifications/", notifications.organization_notifications, name="notifications"),

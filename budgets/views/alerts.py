@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TypeVar
+from decimal import Decimal
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django import forms
@@ -11,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
@@ -20,9 +22,11 @@ from accounts.permissions import can, requires
 from budgets.actions import alerts as acting
 from budgets.charts.alerts import alert_figure
 from budgets.exports.alerts import alerts_csv
+from budgets.exports.cause import cause_csv
 from budgets.forms.alerts import SNOOZES, AssignForm, CommentForm, JudgeForm, SnoozeForm
 from budgets.models import Alert, Anomaly
-from budgets.reports.alert_words import alert_facts, alert_lead, told_words
+from budgets.reports.alert_now import ahead, covering, facts_now, pace_now, stop_words, stops
+from budgets.reports.alert_words import alert_lead, told_words
 from budgets.reports.alerts import (
     FAMILIES,
     OPEN_STATES,
@@ -37,6 +41,8 @@ from budgets.reports.alerts import (
     view_counts,
     what_was_sent,
 )
+from budgets.reports.cause_shown import cause_shown
+from budgets.reports.forgiveness import forgiveness_of
 from usage.views.overview import download
 
 PAGE_SIZE = 50
@@ -132,32 +138,63 @@ def _find(request: HttpRequest, alert_id: UUID) -> Alert:
 
 
 def _page(request: HttpRequest, found: Alert) -> HttpResponse:
-    viewer, now = viewer_of(request), timezone.now()
-    account = account_of(request)
-    steps = timeline(viewer, found, now)
-    context = {
+    if request.GET.get("live"):
+        return render(request, "budgets/_alert_live.html", _now(request, found))
+    return render(request, "budgets/alert.html", _now(request, found) | _rest(request, found))
+
+
+def _now(request: HttpRequest, found: Alert) -> dict[str, Any]:
+    """What changes while one looks: the state, the figures, the chart and the log."""
+    viewer, account, now = viewer_of(request), account_of(request), timezone.now()
+    is_open = found.state in OPEN_STATES
+    uses = covering(viewer, account, found, now) if is_open else []
+    anomaly = found.anomaly
+    pace = pace_now(viewer, account, anomaly) if is_open and anomaly else Decimal(0)
+    acting = stops(viewer, account, found, uses, pace, now)
+    steps = timeline(viewer, found, now) + ahead(account, acting)
+    return {
         "account": account,
         "alert": found,
         "line": AlertLine(found, now),
-        "lead": alert_lead(found, account),
-        "facts": alert_facts(found, account),
+        "is_open": is_open,
+        "facts": facts_now(account, found, uses, acting, pace, now),
         "chart": alert_figure(viewer, account, found, now),
         "steps": steps,
         "has_next": any(step.tone == "next" for step in steps),
         "told_words": told_words(found),
+        "stops": [(one.use, stop_words(one, account)) for one in acting],
+        "card": cause_shown(found.cause, found) if found.cause else None,
+    }
+
+
+def _rest(request: HttpRequest, found: Alert) -> dict[str, Any]:
+    viewer, account = viewer_of(request), account_of(request)
+    may_forgive = found.kind in FORGIVABLE and can(viewer, "forgiveness.request")
+    return {
+        "lead": alert_lead(found, account),
         "sent": what_was_sent(viewer, found),
         "siblings": silent_siblings(viewer, found),
         "acknowledged_by": acknowledged_by(viewer, found),
-        "is_open": found.state in OPEN_STATES,
+        "credit": forgiveness_of(viewer, found),
+        "forgive_url": reverse("budgets:forgive", args=[account.pk, found.pk]) if may_forgive else "",
         "may_handle": can(viewer, "alert.handle"),
         "may_plan": can(viewer, "planned.edit"),
-        "may_forgive": can(viewer, "forgiveness.request"),
+        "may_budget": can(viewer, "budget.edit"),
+        "may_limit": can(viewer, "limit.edit"),
         "people": people_of(viewer, account),
-        "forgivable": FORGIVABLE,
         "snoozes": SNOOZES,
         "judgements": Alert.Feedback.choices,
     }
-    return render(request, "budgets/alert.html", context)
+
+
+@require_safe
+@requires("alert.view")
+def alert_cause_csv(request: HttpRequest, account_id: UUID, alert_id: UUID) -> HttpResponse:
+    """Who carries the difference, as a file."""
+    found = _find(request, alert_id)
+    if not found.cause:
+        raise Http404
+    return download(cause_csv(found.cause), f"alert-{found.number}-cause.csv")
 
 
 def _acknowledge(request: HttpRequest, found: Alert, now: datetime) -> str:

@@ -11,6 +11,7 @@ from django.template.loader import render_to_string
 
 from accounts.models import Account
 from budgets.reports.cause import cause_card, group_words
+from budgets.reports.cause_shown import cause_shown
 from budgets.reports.cause_sums import same_hours_before
 from consumption_cs.lib.tenancy import enter
 from tests.factories import make_account, make_meter, make_workflow, staff_of
@@ -68,8 +69,8 @@ def test_a_loop_is_split_to_the_cent_and_called_a_loop(
     assert sum(D(row["difference"]) for row in card["rows"]) == D(card["difference"])
     assert (card["rows"][0]["workflow"], card["rows"][0]["group"]) == ("Claims triage", "key prod-1")
     frozen = json.loads(json.dumps(card))
-    page = render_to_string("budgets/_cause_card.html", {"card": frozen})
-    for words in ("A loop, not growth", "n too small", "+$75.20"):
+    page = render_to_string("budgets/_cause_card.html", {"card": cause_shown(frozen)})
+    for words in ("a loop, not growth", "n too small", "+$75.20"):
         assert words in page
 
 
