@@ -102,6 +102,20 @@ class RulesForm(forms.Form):
         return [(one.kind, value) for one in SENTENCES for value in self.cleaned_data[one.kind]]
 
 
+class ChangeForm(RulesForm):
+    """An existing budget: its rules, and its name, which is no part of a version."""
+
+    name = forms.CharField(required=False, max_length=100, label="Name")
+    field_order = ("name", "amount")
+
+    def clean_name(self) -> str:
+        """A name may be left out of what is sent, but not emptied."""
+        name = str(self.cleaned_data["name"])
+        if "name" in self.data and not name:
+            raise forms.ValidationError("A budget needs a name.")
+        return name
+
+
 def initial_of(amount: Decimal, rules: Iterable[BudgetRule]) -> dict[str, object]:
     """Return what a form shows of a version: every rule in its sentence, and nothing where there is none."""
     shown: dict[str, object] = {"amount": amount.quantize(Decimal("0.01"))}

@@ -1,5 +1,6 @@
 """The form of what happens at a budget's limit."""
 
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -14,10 +15,10 @@ from usage.models import Workflow
 LIFTERS = [(role.value, role.label) for role in Role if "limit.lift" in CAPABILITIES[role]]
 
 
-def lifter_choices() -> list[tuple[str, str]]:
-    """Return the roles that may lift a limit at all, the customer's told apart from the vendor's."""
+def lifter_choices(account: Account) -> list[tuple[str, str]]:
+    """Return the roles that may lift a limit at all, each with whose it is: the customer's or the vendor's."""
     return [
-        (role, f"{label} of the customer" if role.startswith("portal_") else f"{label} of the vendor")
+        (role, f"{label} of {account.name if role.startswith('portal_') else account.organization.name}")
         for role, label in LIFTERS
     ]
 
@@ -53,7 +54,7 @@ class LimitForm(forms.Form):
         super().__init__(*args, **kwargs)
         workflows = Workflow.objects.visible_to(viewer).filter(account=account).order_by("name")
         self.fields["exempt_workflows"].queryset = workflows  # type: ignore[attr-defined]
-        self.fields["lift_roles"].choices = lifter_choices()  # type: ignore[attr-defined]
+        self.fields["lift_roles"].choices = lifter_choices(account)  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         """A limit that slows or stops needs a grace."""
@@ -82,4 +83,5 @@ def initial_of(limit: Limit | None) -> dict[str, object]:
     """Return what the form shows of a limit in force; without one, what a limit begins with."""
     if limit is None:
         return {}
-    return {name: getattr(limit, name) for name in LimitForm.base_fields}
+    shown = {name: getattr(limit, name) for name in LimitForm.base_fields}
+    return {name: f"{one.normalize():f}" if isinstance(one, Decimal) else one for name, one in shown.items()}

@@ -1,5 +1,6 @@
 """The budgets of an account as a list: each below the one it is part of, with what it most likely comes to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,6 +12,7 @@ from budgets.models import LimitState
 from budgets.reports.budget_figures import figures_of
 from budgets.reports.budget_use import BudgetUse, budget_uses
 from budgets.reports.headroom import limit_states
+from consumption_cs.lib.display import counted, money_text
 from consumption_cs.lib.tenancy import Viewer
 
 _TONES = {"clear": "good", "warned": "warn", "grace": "warn", "acting": "bad", "lifted": "info"}
@@ -44,6 +46,18 @@ class BudgetLine:
 def standing_words(limit_state: str | None) -> tuple[str, str]:
     """Return where a limit stands in words, and its tone; None: there is no limit."""
     return (str(_STATES[limit_state]), _TONES[limit_state]) if limit_state else ("No limit", "none")
+
+
+def parts_words(use: BudgetUse, parts: Sequence[BudgetLine]) -> str:
+    """Return how the budgets within one compare with it, in words; nothing without any."""
+    if not parts:
+        return ""
+    total = sum((line.use.amount for line in parts), Decimal(0))
+    given, whole = (money_text(one, use.account.currency) for one in (total, use.amount))
+    names = counted(len(parts), "budget")
+    if total > use.amount:
+        return f"{names} within it may spend {given}, more than its {whole}: if all are used up, this one is over."
+    return f"{names} within it may spend {given} of its {whole}."
 
 
 def budget_lines(viewer: Viewer, account: Account, now: datetime) -> list[BudgetLine]:

@@ -1,6 +1,7 @@
 """What the page of one budget tells: where its rules stand, who hears, and what was decided when by whom."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import ROUND_CEILING
 
@@ -10,7 +11,7 @@ from budgets.models import Alert, Budget, BudgetRule, BudgetVersion, Limit
 from budgets.reports.budget_use import BudgetUse
 from budgets.reports.receivers import receivers
 from budgets.reports.rule_words import number_text, ordered, rule_text, rules_text
-from consumption_cs.lib.display import money_text
+from consumption_cs.lib.display import counted, listed, money_text
 from consumption_cs.lib.tenancy import Viewer
 from usage.reports.overview_words import short_date
 
@@ -27,17 +28,26 @@ _TONES = {"critical": "bad", "warning": "warn", "info": "info"}
 
 @dataclass(frozen=True, slots=True)
 class RuleNow:
-    """A rule as a sentence, what its figure is now in words, and whether it is reached (with the tone of that)."""
+    """A rule as a sentence, what its figure is now in words, and whether it is reached (with the tone of that).
+
+    `alert` is the newest that it raised in this period, whatever became of it.
+    """
 
     text: str
     now: str
     is_reached: bool
     tone: str
+    alert: Alert | None = None
 
 
-def rules_now(use: BudgetUse, figures: Figures) -> list[RuleNow]:
+def rules_now(viewer: Viewer, use: BudgetUse, figures: Figures) -> list[RuleNow]:
     """Return where each rule of the version in force stands, in the order of the form."""
-    return [_rule_now(rule, use, figures) for rule in ordered(use.rules)]
+    raised = Alert.objects.visible_to(viewer).filter(budget=use.budget, period_start=use.start, is_silent=False)
+    alerts = {(alert.kind, alert.threshold): alert for alert in raised.order_by("raised_at")}
+    return [
+        replace(_rule_now(rule, use, figures), alert=alerts.get((rule.kind, rule.value)))
+        for rule in ordered(use.rules)
+    ]
 
 
 def _rule_now(rule: BudgetRule, use: BudgetUse, figures: Figures) -> RuleNow:
@@ -130,6 +140,17 @@ def grace_text(limit: Limit) -> str:
     return f"after {' or '.join(parts)}{', whichever comes first' if len(parts) == 2 else ''}" if parts else "at once"
 
 
+def limit_rows(limit: Limit, exempt: Iterable[str], roles: Iterable[str]) -> list[tuple[str, str]]:
+    """Return a limit as (what, how) for those who only read it; names of exempt workflows and of roles are given."""
+    acts = limit.action != Limit.Action.NOTIFY
+    return [
+        ("Warned of at", f"{limit.warn_percent.normalize():f}% of it"),
+        ("Acts", grace_text(limit) if acts else "never: it only tells"),
+        *([("Never slowed or stopped", listed(list(exempt)) or "nothing")] if acts else []),
+        ("May be lifted by", f"{listed(list(roles))}, for {counted(limit.lift_hours, 'hour')}"),
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Hears:
     """Who is told of a budget's alerts: names, and how many of the vendor's whom a customer does not see by name."""
@@ -151,9 +172,3 @@ def who_hears(viewer: Viewer, budget: Budget) -> Hears:
         tuple(place.name for place in own),
         len(seats) + len(places) - len(shown) - len(own),
     )
-
-
-def alerts_in_period(viewer: Viewer, use: BudgetUse) -> int:
-    """Return how many alerts the budget has told in its present period."""
-    rows = Alert.objects.visible_to(viewer).filter(budget=use.budget, is_silent=False, raised_at__gte=use.start)
-    return rows.count()

@@ -14,25 +14,28 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.http import account_of, viewer_of
+from accounts.models import Account
 from accounts.permissions import can, require, requires
-from budgets.actions.budgets import archive_budget, change_budget, create_budget
+from budgets.actions.budgets import archive_budget, change_budget, create_budget, rename_budget
 from budgets.actions.limits import set_limit
 from budgets.charts.budgets import budget_figure
 from budgets.charts.replay import shown_replay
-from budgets.forms.budgets import BudgetForm, RulesForm
+from budgets.forms.budgets import BudgetForm, ChangeForm
 from budgets.forms.budgets import initial_of as shown_rules
-from budgets.forms.limits import LimitForm
+from budgets.forms.limits import LimitForm, lifter_choices
 from budgets.forms.limits import initial_of as shown_limit
 from budgets.forms.replay import proposal_from
 from budgets.models import Budget, Limit, LimitEvent, LimitState
 from budgets.reports.alerts import told_alerts
 from budgets.reports.budget_figures import figures_of
-from budgets.reports.budget_list import budget_lines, standing_words
-from budgets.reports.budget_page import decisions, grace_text, rules_now, who_did, who_hears
+from budgets.reports.budget_list import budget_lines, parts_words, standing_words
+from budgets.reports.budget_page import decisions, grace_text, limit_rows, rules_now, who_did, who_hears
 from budgets.reports.budget_use import BudgetUse, budget_uses
 from budgets.reports.headroom import limit_amount, limit_states
 from budgets.reports.replay import replay
 from budgets.reports.scope_days import suggested_amount
+from consumption_cs.lib.tenancy import Viewer
+from usage.models import Workflow
 
 PAGE = 50
 MOST_STEPS = 50
@@ -98,20 +101,20 @@ def budget(request: HttpRequest, account_id: UUID, budget_id: UUID) -> HttpRespo
     found = get_object_or_404(Budget.objects.visible_to(viewer), account=account, pk=budget_id)
     uses = budget_uses(viewer.organization_id, now, budget_ids=[found.pk], with_windows=True)
     if not uses:
-        return render(request, "budgets/budget_idle.html", {"account": account, "budget": found})
+        return render(request, "budgets/budget_idle.html", {"budget": found, **_history(request, found)})
     use = uses[0]
     given = request.POST if request.method == "POST" else request.GET if "amount" in request.GET else None
-    form = RulesForm(given if given and "amount" in given else None, initial=shown_rules(use.amount, use.rules))
+    initial = shown_rules(use.amount, use.rules) | {"name": found.name}
+    form = ChangeForm(given if given and "amount" in given else None, initial=initial)
     limit_form = _limit_form(request, use.limit, given)
     if request.method == "POST" and _save(request, use, form, limit_form):
         return redirect("budgets:budget", account.pk, found.pk)
     figures = figures_of(viewer.organization_id, now, uses, everything=True)[found.pk]
     state = limit_states(viewer, account, now).get(found.pk, LimitState.State.CLEAR) if use.limit else None
     named = use.limit is not None and (not use.limit.lift_roles or viewer.role in use.limit.lift_roles)
-    vendor = account.organization.name
-    steps = LimitEvent.objects.visible_to(viewer).filter(budget=found).select_related("by").order_by("-at", "-pk")
+    parts = [line for line in budget_lines(viewer, account, now) if line.use.budget.parent_id == found.pk]
     context: dict[str, Any] = {
-        "account": account,
+        **_history(request, found),
         "use": use,
         "days_left": (use.after_day - use.today).days,
         "fan": figures.fan,
@@ -121,19 +124,18 @@ def budget(request: HttpRequest, account_id: UUID, budget_id: UUID) -> HttpRespo
         "tone": standing_words(state)[1],
         "standing": LimitState.objects.visible_to(viewer).filter(budget=found).first() if state else None,
         "grace": grace_text(use.limit) if use.limit else "",
-        "rules": rules_now(use, figures),
+        "rules": rules_now(viewer, use, figures),
         "form": form,
         "limit_form": limit_form,
+        "limit_rows": _limit_rows(viewer, account, use.limit) if use.limit and not limit_form else [],
         "may_change": can(viewer, "budget.edit"),
         "may_rehearse": can(viewer, "limit.edit") and use.limit is not None,
         "may_tell": can(viewer, "destination.manage"),
         "may_lift": named and can(viewer, "limit.lift") and state in (LimitState.State.GRACE, LimitState.State.ACTING),
         "hears": who_hears(viewer, found),
         "chart": budget_figure(viewer, account, use, figures.fan),
-        "alerts": told_alerts(viewer, account).filter(budget=found).order_by("-raised_at")[:MOST_ALERTS],
-        "steps": [(step, who_did(step.by, viewer, found, vendor) if step.by else "") for step in steps[:MOST_STEPS]],
-        "decisions": decisions(viewer, found, account.currency, vendor),
-        "children": [line for line in budget_lines(viewer, account, now) if line.use.budget.parent_id == found.pk],
+        "children": parts,
+        "parts_words": parts_words(use, parts),
         **_replayed(request, use),
     }
     return render(request, "budgets/budget.html", context, status=422 if request.method == "POST" else 200)
@@ -154,6 +156,25 @@ def budget_archive(request: HttpRequest, account_id: UUID, budget_id: UUID) -> H
     return redirect("budgets:budgets", account.pk)
 
 
+def _history(request: HttpRequest, found: Budget) -> dict[str, Any]:
+    """What was decided about a budget, what its limit did and what it told: of one in force, or put away."""
+    viewer, account = viewer_of(request), account_of(request)
+    vendor = account.organization.name
+    steps = LimitEvent.objects.visible_to(viewer).filter(budget=found).select_related("by").order_by("-at", "-pk")
+    return {
+        "account": account,
+        "alerts": told_alerts(viewer, account).filter(budget=found).order_by("-raised_at")[:MOST_ALERTS],
+        "steps": [(step, who_did(step.by, viewer, found, vendor) if step.by else "") for step in steps[:MOST_STEPS]],
+        "decisions": decisions(viewer, found, account.currency, vendor),
+    }
+
+
+def _limit_rows(viewer: Viewer, account: Account, limit: Limit) -> list[tuple[str, str]]:
+    exempt = Workflow.objects.visible_to(viewer).filter(account=account, pk__in=limit.exempt_workflows)
+    roles = [words for role, words in lifter_choices(account) if not limit.lift_roles or role in limit.lift_roles]
+    return limit_rows(limit, exempt.order_by("name").values_list("name", flat=True), roles)
+
+
 def _limit_form(request: HttpRequest, limit: Limit | None, given: Any) -> LimitForm | None:
     """The form of the limit for those who may change one, with what was given if it says anything of a limit."""
     viewer, account = viewer_of(request), account_of(request)
@@ -162,7 +183,7 @@ def _limit_form(request: HttpRequest, limit: Limit | None, given: Any) -> LimitF
     return LimitForm(viewer, account, given if given and "action" in given else None, initial=shown_limit(limit))
 
 
-def _save(request: HttpRequest, use: BudgetUse, form: RulesForm, limit_form: LimitForm | None) -> bool:
+def _save(request: HttpRequest, use: BudgetUse, form: ChangeForm, limit_form: LimitForm | None) -> bool:
     """Store what was changed of the rules and of the limit, all or nothing. What is the same stays one version."""
     viewer, now = viewer_of(request), timezone.now()
     if form.is_bound:
@@ -174,6 +195,9 @@ def _save(request: HttpRequest, use: BudgetUse, form: RulesForm, limit_form: Lim
     try:
         with transaction.atomic():
             if form.is_bound:
+                name = form.cleaned_data["name"]
+                if name and name != use.budget.name:
+                    rename_budget(viewer, use.budget, name, now)
                 change_budget(viewer, use.budget, form.cleaned_data["amount"], form.rules(), now)
             if limit_form is not None and limit_form.is_bound and _says_something(use, limit_form):
                 set_limit(viewer, use.budget, limit_form.new_limit(), now)
