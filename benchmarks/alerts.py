@@ -279,6 +279,7 @@ def judged(stack: Stack, crossing: Crossings, watcher: Watcher, sink: Sink) -> J
     delays = [when - crossing.accepted[account] for account, when in first.items() if account in crossing.accepted]
     wanted = set(crossing.accepted)
     return {
+        "roll_up_p99_s": roll_up_p99(stack),
         "latency_p50_s": round(quantile(latencies, 0.5), 3),
         "latency_p99_s": round(quantile(latencies, 0.99), 3),
         "delivered_p50_s": round(quantile(delays, 0.5), 3),
@@ -286,6 +287,19 @@ def judged(stack: Stack, crossing: Crossings, watcher: Watcher, sink: Sink) -> J
         "missing": len(wanted - set(seen)) + len(wanted - set(told)),
         "duplicate": _more(seen, wanted) + _more(told, wanted),
     }
+
+
+def roll_up_p99(stack: Stack) -> float:
+    """How long batches waited until they were merged into hours and days, the settlement's part not begun."""
+    connection = psycopg2.connect(stack.postgres.url.rpartition("/")[0] + "/benchmark")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT percentile_disc(0.99) WITHIN GROUP (ORDER BY extract(epoch FROM rolled_at - received_at))"
+            " FROM usage_ingestbatch WHERE received_at > (SELECT max(received_at) - interval '50 s' FROM usage_ingestbatch)"
+        )
+        (seconds,) = cursor.fetchone() or (0,)
+    connection.close()
+    return round(float(seconds or 0), 3)
 
 
 def _more(found: Counter[str], wanted: set[str]) -> int:

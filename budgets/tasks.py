@@ -35,7 +35,7 @@ SECONDS_FOR_FORECASTS = 20.0  # for one organization, then the next has its turn
 @shared_task
 def catch_up(organization_id: str) -> None:
     """The wake-up after a request: merge and settle at once, so that a single event is on the screen in a second."""
-    catching_up.catch_up(UUID(organization_id), timezone.now(), catching_up.SECONDS_FOR_ALL)
+    catching_up.catch_up(UUID(organization_id), timezone.now(), catching_up.SECONDS_FOR_ONE)
 
 
 @shared_task

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 from math import inf
 from uuid import UUID
@@ -30,13 +30,19 @@ WHERE kept.organization_id = %s AND kept.account_id = settled.account_id
 """
 
 
-def settle(organization_id: UUID, now: datetime, max_accounts: int = MAX_ACCOUNTS, seconds: float = inf) -> int:
+def settle(
+    organization_id: UUID,
+    now: datetime,
+    max_accounts: int = MAX_ACCOUNTS,
+    seconds: float = inf,
+    between: Callable[[], object] = lambda: None,
+) -> int:
     """Rate and draw all touched days of one organization, and what a new local day brings; return how many days.
 
     In transactions of at most `max_accounts` accounts, each its own, until none waits or `seconds` have passed. Locks
     accounts, so that any number of callers may run at once; settling twice changes nothing. An account that cannot be
     settled keeps its marks, is logged, and holds up no other. Raises OperationalError when the database goes away;
-    what was settled until then stays.
+    what was settled until then stays. `between` is called after each transaction but the last.
     """
     start = time.monotonic()
     settled, failed = 0, set[str]()
@@ -48,6 +54,7 @@ def settle(organization_id: UUID, now: datetime, max_accounts: int = MAX_ACCOUNT
         failed |= bad
         if claim.is_last or time.monotonic() - start > seconds:
             return settled
+        between()
 
 
 def _settle_what_can_be(organization_id: UUID, now: datetime, claim: Claim) -> set[str]:

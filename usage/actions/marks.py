@@ -61,6 +61,19 @@ DELETE FROM usage_touched_day AS mark USING (
 WHERE mark.organization_id = %s AND mark.account_id = settled.account_id AND mark.day = settled.day
 """
 
+# Such a mark waits from now on, not since what has been settled: else it would be first in line again, before all who
+# have not had their turn. What it counts may have been accepted a little before.
+_WAIT_ANEW = """
+UPDATE usage_touched_day AS mark SET received_at = now() FROM (
+    SELECT kept.account_id, kept.day FROM usage_touched_day AS kept
+    JOIN unnest(%s::uuid[], %s::date[], %s::text[]) AS settled(account_id, day, version)
+        ON kept.account_id = settled.account_id AND kept.day = settled.day AND kept.xmin::text <> settled.version
+    WHERE kept.organization_id = %s AND kept.received_at < now()
+    FOR UPDATE OF kept SKIP LOCKED
+) AS settled
+WHERE mark.organization_id = %s AND mark.account_id = settled.account_id AND mark.day = settled.day
+"""
+
 # DO UPDATE even if nothing changes: the mark gets a new version, which a settlement under way does not clear.
 _TOUCH = """
 INSERT INTO usage_touched_day AS kept (organization_id, account_id, day, received_at, reason)
@@ -132,11 +145,14 @@ def claim_accounts(organization_id: UUID, now: datetime, without: set[str], max_
 
 
 def clear_marks(organization_id: UUID, claim: Claim) -> None:
-    """Remove the marks of a claim that are still what they were when it was made."""
+    """Remove the marks of a claim that are still what they were when it was made; the others wait from now on."""
     if claim.marks:
         accounts, days, _, versions, _ = (list(column) for column in zip(*claim.marks, strict=True))
         with connection.cursor() as cursor:
-            cursor.execute(_CLEAR, [accounts, days, versions, organization_id, organization_id])
+            named = [accounts, days, versions, organization_id, organization_id]
+            cursor.execute(_CLEAR, named)
+            if cursor.rowcount < len(claim.marks):
+                cursor.execute(_WAIT_ANEW, named)
 
 
 def touch_days(viewer: Viewer, meter: Meter | None, account: Account | None, from_day: date, reason: str = "") -> int:
