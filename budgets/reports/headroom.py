@@ -70,6 +70,9 @@ LEFT JOIN LATERAL (SELECT starts_on, ends_on FROM budgets_contract AS term
     ORDER BY term.starts_on LIMIT 1) AS term ON true
 WHERE account.organization_id = %(organization)s::uuid AND account.key = %(account_key)s::text
     AND (%(own)s::uuid IS NULL OR account.id = %(own)s::uuid)
+    AND (%(asking)s::uuid IS NULL OR EXISTS (SELECT FROM accounts_apikey AS asking
+        WHERE asking.organization_id = %(organization)s::uuid AND asking.id = %(asking)s::uuid
+            AND asking.revoked_at IS NULL AND (asking.expires_at IS NULL OR asking.expires_at > now())))
 ORDER BY budget.id
 """,
 )
@@ -231,11 +234,18 @@ class _Decided(NamedTuple):
 
 
 def headroom(
-    viewer: Viewer, account_key: str, work: Work, now: datetime, *, rehearsal: bool = False
+    viewer: Viewer,
+    account_key: str,
+    work: Work,
+    now: datetime,
+    *,
+    rehearsal: bool = False,
+    asking: UUID | None = None,
 ) -> Headroom | None:
     """Return what is left and the decision, or None when the viewer has no such account. Raises HeadroomError.
 
-    Budgets of other workflows, meters, keys, teams and releases than the work names are left out.
+    Budgets of other workflows, meters, keys, teams and releases than the work names are left out. `asking` is an API
+    key that was checked before: None too if it works no more.
     """
     rows = _DECIDED.rows(
         viewer,
@@ -248,6 +258,7 @@ def headroom(
             "names": list(work.dimensions),
             "values": list(work.dimensions.values()),
             "now": now,
+            "asking": asking,
         },
     )
     if not rows:

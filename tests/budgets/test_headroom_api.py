@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import Account, Scope
+from accounts.models import Account, ApiKey, Scope
 from budgets.actions.limits import NewLimit, set_limit
 from budgets.models import Budget, ForecastRun, LimitState
 from budgets.reports.budget_use import budget_uses
@@ -212,6 +212,33 @@ def test_without_a_good_key_or_scope_it_is_refused() -> None:
     assert ask(account, Authorization="").status_code in (401, 403)
     assert ask(account, scopes=(Scope.EVENTS_WRITE,)).status_code == 403
     assert ask(account, scopes=(Scope.MANAGE,)).status_code == 200
+
+
+def test_a_key_that_was_seen_before_is_refused_as_soon_as_it_ends() -> None:
+    account, _ = priced_account()
+    for scope in ({}, {"account": account}):
+        row, secret = make_key(account.organization, (Scope.READ,), **scope)
+        headers, url = {"Authorization": f"Bearer {secret}"}, f"/api/v1/accounts/{account.key}/headroom"
+        now = timezone.now()
+        for end in ({"revoked_at": now}, {"expires_at": now - timedelta(seconds=1)}):
+            assert [Client().get(url, headers=headers).status_code for _ in range(3)] == [200, 200, 200]
+            enter(staff_of(account))
+            ApiKey.objects.filter(pk=row.pk).update(**end)
+            assert Client().get(url, headers=headers).status_code == 401
+            assert Client().get(f"{url}?kye=1", headers=headers).status_code == 401
+            enter(staff_of(account))
+            ApiKey.objects.filter(pk=row.pk).update(revoked_at=None, expires_at=None)
+
+
+def test_the_second_question_of_a_key_takes_two_round_trips(django_assert_num_queries: Any) -> None:
+    account, meter = priced_account()
+    make_budget(account, "100")
+    make_budget(account, "50", name="Calls", scope="meter", meter=meter)
+    _, secret = make_key(account.organization, (Scope.READ,))
+    headers, url = {"Authorization": f"Bearer {secret}"}, f"/api/v1/accounts/{account.key}/headroom"
+    for query, queries in (("", 3), ("", 2), ("?meter=calls", 2), ("?meter=calls&quantity=5", 3)):
+        with django_assert_num_queries(queries):
+            assert Client().get(url + query, headers=headers).status_code == 200
 
 
 def test_people_ask_it_too() -> None:
