@@ -105,15 +105,13 @@ class RulesForm(forms.Form):
 class ChangeForm(RulesForm):
     """An existing budget: its rules, and its name, which is no part of a version."""
 
-    name = forms.CharField(required=False, max_length=100, label="Name")
+    name = forms.CharField(max_length=100, label="Name", error_messages={"required": "A budget needs a name."})
     field_order = ("name", "amount")
 
-    def clean_name(self) -> str:
-        """A name may be left out of what is sent, but not emptied."""
-        name = str(self.cleaned_data["name"])
-        if "name" in self.data and not name:
-            raise forms.ValidationError("A budget needs a name.")
-        return name
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # A name may be left out of what is sent, but not emptied.
+        self.fields["name"].required = not self.is_bound or "name" in self.data
 
 
 def initial_of(amount: Decimal, rules: Iterable[BudgetRule]) -> dict[str, object]:
