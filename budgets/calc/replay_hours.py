@@ -39,11 +39,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Unwanted:
-    """A stretch of hours of a part in which `share` of what was spent was wanted by nobody."""
+    """A stretch of hours in which `share` of what was spent was wanted by nobody.
+
+    `per_hour`: what the part spent in each of them, if that is known of the stretch though not of the hours.
+    """
 
     start: datetime
     end: datetime
     share: Decimal
+    per_hour: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,12 @@ def hours_of(
     counts: list[Counted] = []
     cost = ZERO
     for day, slots in clock.days.items():
-        rows = [_day(day, slots, part, shape, is_known=day >= known_from) for part in parts]
+        rows = [
+            _day(day, slots, part, shape, is_known=True)
+            if day >= known_from
+            else _day(day, slots, part, _with_stretches(slots, part.days.get(day), stretches, shape), is_known=False)
+            for part, stretches in zip(parts, unwanted, strict=True)
+        ]
         for index, (hour, _) in enumerate(slots):
             here = [row[index] for row in rows]
             loops = [
@@ -146,6 +155,29 @@ def _day(
     return [
         Used(spent, outcomes[index], int(finished[index]), int(successes[index])) for index, spent in enumerate(money)
     ]
+
+
+def _with_stretches(
+    slots: Sequence[tuple[Period, Slot]],
+    whole: Used | None,
+    stretches: Sequence[Unwanted],
+    shape: Mapping[Slot, Decimal],
+) -> Mapping[Slot, Decimal]:
+    """Return the shape of a day that is not known by the hour: what is known of a runaway is in its hours."""
+    known = {
+        slot: one.per_hour
+        for hour, slot in slots
+        for one in stretches
+        if one.per_hour is not None and one.start <= hour.start < one.end
+    }
+    if whole is None or not known:
+        return shape
+    others = {slot: shape.get(slot, ZERO) for _, slot in slots if slot not in known}
+    if not sum(others.values(), ZERO):
+        others = dict.fromkeys(others, ONE)
+    left = max(whole.spent - sum(known.values(), ZERO), ZERO)
+    total = sum(others.values(), ZERO) or ONE
+    return known | {slot: left * weight / total for slot, weight in others.items()}
 
 
 @exactly

@@ -18,7 +18,7 @@ from budgets.reports.replay_inputs import Wanted, Work, anomalies, judged_alerts
 from budgets.reports.replay_judged import Known
 from budgets.reports.replayed import DAYS, Proposal
 from consumption_cs.lib.money import exactly
-from consumption_cs.lib.periods import DAY, Period, day_of, day_start, zone_of
+from consumption_cs.lib.periods import DAY, HOUR, Period, day_of, day_start, zone_of
 from consumption_cs.lib.tenancy import Viewer
 
 ZERO, ONE = Decimal(0), Decimal(1)
@@ -57,7 +57,8 @@ class Days:
         """Return the hours, what was counted in each, and what loops cost in all; see `hours_of`."""
         parts = [Part(days, self.in_hours.get(work, {}), is_exempt=work in exempt) for work, days in self.used.items()]
         unwanted = [
-            [_unwanted(one) for one in self.known.unusual if one.workflow_id in (None, work)] for work in self.used
+            [_unwanted(one, work) for one in self.known.unusual if one.workflow_id in (None, work)]
+            for work in self.used
         ]
         return hours_of(self.clock, parts, unwanted, self.known_from)
 
@@ -81,9 +82,11 @@ class Days:
         return sum(days, ZERO)
 
 
-def _unwanted(anomaly: Anomaly) -> Unwanted:
-    share = min(Decimal(anomaly.impact) / Decimal(anomaly.actual), ONE)
-    return Unwanted(anomaly.started_at, anomaly.seen_until, share)
+def _unwanted(anomaly: Anomaly, work: Work) -> Unwanted:
+    actual = Decimal(anomaly.actual)
+    hours = Decimal((anomaly.seen_until - anomaly.started_at) // HOUR)
+    per_hour = actual / hours if hours and anomaly.workflow_id == work is not None else None
+    return Unwanted(anomaly.started_at, anomaly.seen_until, min(Decimal(anomaly.impact) / actual, ONE), per_hour)
 
 
 def read_days(viewer: Viewer, account: Account, proposal: Proposal, exempt: Sequence[UUID], now: datetime) -> Days:

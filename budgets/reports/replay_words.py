@@ -138,7 +138,8 @@ def _limit_name(proposal: Proposal, currency: str) -> Sentence:
 def _stopped(replay: Replay, loops: Sequence[Acted]) -> str:
     """Return "stopped one runaway", with how much of it if that is little."""
     stopped, cost = sum(one.loop_stopped for one in loops), sum(one.loop for one in loops)
-    runaways, amount = some(len(loops), "runaway"), whole_money(Decimal(stopped), replay.account.currency)
+    runaways = some(len(loops), "runaway") if loops else "no runaway"
+    amount = whole_money(Decimal(stopped), replay.account.currency)
     is_slowed = replay.proposal.limit is not None and replay.proposal.limit.action == "throttle"
     if stopped >= cost * ENOUGH_STOPPED:
         return f"{'slowed' if is_slowed else 'stopped'} {runaways}"

@@ -214,6 +214,16 @@ class TestHours:
         assert sum(hour.loop for hour in found) == 16
         assert sum(hour.exempt for hour in found) == 40
 
+    def test_a_runaway_before_the_known_hours_is_in_its_hours(self) -> None:
+        at = datetime(2026, 10, 31, 16, tzinfo=UTC)
+        loop = [[Unwanted(at, at + 2 * HOUR, D("0.5"), per_hour=D(40))]]
+        part = Part({self.DAYS[0]: Used(D(102))}, {})
+        found, cost = self.hours(part, known_from=self.DAYS[2], unwanted=loop)
+        day = [hour for hour in found if hour.day == self.DAYS[0]]
+        assert [hour.spent for hour in day if hour.loop] == [40, 40]
+        assert {hour.spent for hour in day if not hour.loop} == {1}
+        assert cost == 40
+
     def test_what_is_usual_is_the_median_of_the_same_hour(self) -> None:
         at = datetime(2026, 11, 1, 17, tzinfo=UTC)
         hours = {at - DAY - HOUR: Used(D(10)), at: Used(D(30)), at + DAY: Used(D(20))}
