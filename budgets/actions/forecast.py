@@ -114,7 +114,7 @@ def _runs(
     quantiles = widened(quantiles, widen[:, 0], widen[:, 1])
     spend = planned(daily(quantiles.transpose(1, 0, 2)), inputs).cumsum(axis=2)
     periods = _periods(organization_id, inputs)
-    rates = [burn_rate(one.history) for one in inputs]
+    rates = [burn_rate(one.history, excused=one.excused) for one in inputs]
     runs = [
         run_of(one, now, cause, rate, periods[str(one.account.pk)], scale.of(one.account.pk))
         for one, rate in zip(inputs, rates, strict=True)

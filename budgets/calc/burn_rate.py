@@ -38,7 +38,7 @@ def _percentiles(values: Floats, *wanted: float) -> Floats:
     return np.interp(np.array(wanted) / 100 * (len(ordered) - 1), np.arange(len(ordered)), ordered)
 
 
-def burn_rate(days: Floats, *, excused: Floats | None = None) -> float | None:
+def burn_rate(days: Floats, *, excused: "np.ndarray[tuple[int], np.dtype[np.bool_]] | None" = None) -> float | None:
     """Return spend per day: an EWMA with a half-life of 14 days over closed days, oldest first; None without any.
 
     Days are winsorised at their 1st and 99th percentile and divided by their weekday's factor. `excused` (true: a

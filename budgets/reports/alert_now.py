@@ -19,7 +19,7 @@ from consumption_cs.lib.tenancy import Viewer
 from usage.reports.overview_words import Fact
 
 ZERO = Decimal(0)
-MOST_HOURS = 400 * 24
+MOST_HOURS, PACE_HOURS = 400 * 24, 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,11 @@ def covering(viewer: Viewer, account: Account, alert: Alert, now: datetime) -> l
 
 
 def pace_now(viewer: Viewer, account: Account, anomaly: Anomaly) -> Decimal:
-    """Return the money of the last hour that was looked at, of the account or the anomaly's workflow."""
-    hours = hourly_spend(viewer, account, anomaly.seen_until - HOUR, anomaly.seen_until, anomaly.workflow_id)
-    return hours[-1][1] if hours else ZERO
+    """Return money an hour over the last day that was looked at, or since it began, of what the anomaly is of."""
+    hours = max(min(anomaly.window_hours, PACE_HOURS), 1)
+    since = anomaly.seen_until - hours * HOUR
+    spent = hourly_spend(viewer, account, since, anomaly.seen_until, anomaly.workflow_id)
+    return sum((money for _, money in spent), ZERO) / hours
 
 
 def stops(
@@ -123,7 +125,9 @@ def _if_nobody_acts(acting: Sequence[Stop], extra: Decimal, account: Account) ->
         return Fact("If nobody acts", f"+{money_text(first.more, currency)} more", note)
     if first is not None:
         return Fact("If nobody acts", f"“{first.use.budget.name}” {verb(first.limit)}", "its limit is reached")
-    daily = f"+{money_text(max(extra, ZERO) * 24, currency, places=0)} a day"
+    if extra <= 0:
+        return Fact("If nobody acts", "No more than usual", "by the pace of its last day", none=True)
+    daily = f"+{money_text(extra * 24, currency, places=0)} a day"
     return Fact("If nobody acts", daily, "no limit stops it in this period", tone="warn")
 
 
@@ -155,9 +159,14 @@ def stop_words(one: Stop, account: Account) -> str:
     return " ".join(words)
 
 
-def ahead(account: Account, acting: Sequence[Stop]) -> list[Step]:
-    """Return the steps of the timeline that limits would add, at the pace of now."""
+def ahead(account: Account, alert: Alert, acting: Sequence[Stop], pace: Decimal) -> list[Step]:
+    """Return the steps of now and of what limits would do, at the pace of now, for the end of the timeline."""
     steps = []
+    anomaly = alert.anomaly
+    if anomaly is not None and anomaly.ended_at is None and alert.state != Alert.State.RESOLVED:
+        usual = anomaly.expected / anomaly.window_hours if anomaly.window_hours else ZERO
+        words = [money_text(amount, account.currency) for amount in (pace, usual)]
+        steps.append(Step(anomaly.seen_until, "Still running", f"{words[0]} an hour, usual {words[1]}.", "now"))
     for one in acting:
         if one.reached_at is None or one.acts_at is None:
             continue

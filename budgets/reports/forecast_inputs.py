@@ -20,10 +20,12 @@ from budgets.calc.holidays import NOTHING_USUAL, Usual, without_holidays
 from budgets.calc.run_out import NEVER
 from budgets.calc.usage_windows import Floats
 from budgets.models import CommitBalance, Contract, PlannedActivity
+from budgets.reports.excused import BoolDays, excused_by_account
 from budgets.reports.grants import terms_of
 from budgets.reports.holiday_days import Holidays, holidays_of_accounts
 from budgets.reports.spend_history import HORIZON_DAYS, histories
 from consumption_cs.lib.periods import as_utc, day_of, zone_of
+from consumption_cs.lib.tenancy import Viewer
 from usage.calc.billing_periods import Span, billing_span
 from usage.models import Settlement
 
@@ -53,7 +55,8 @@ class LayerNow:
 class Inputs:
     """One account as its forecast sees it. `history` is spend per closed local day, oldest first, ending yesterday.
 
-    `holidays` is None for an account without a country.
+    `holidays` is None for an account without a country, `excused` (days with a spike that was forgiven, as long as
+    `history`) for one without such days: the burn rate leaves them out.
     """
 
     account: Account
@@ -67,6 +70,7 @@ class Inputs:
     period: Span
     plans: tuple[PlannedActivity, ...] = field(default=())
     holidays: Holidays | None = None
+    excused: BoolDays | None = None
 
     def ordinary(self, days: Floats) -> Floats:
         """Return days of use that end yesterday as they would have been without holidays."""
@@ -103,6 +107,8 @@ class Inputs:
         ]
         if self.holidays:  # where they are follows from the country and the day
             told.append([*self.holidays.told().values(), np.flatnonzero(self.holidays.days.ahead).tolist()])
+        if self.excused is not None:
+            told.append(np.flatnonzero(self.excused).tolist())
         return hashlib.sha256(self.history.round(6).tobytes() + msgspec.json.encode(told)).hexdigest()
 
 
@@ -133,6 +139,8 @@ def inputs_of(
     contracts = _contracts(organization_id, today)
     plans = _plans(organization_id, today)
     holidays = holidays_of_accounts(organization_id, accounts, today, history, usual)
+    lengths = {name: len(days) for name, days in history.items()}
+    excused = excused_by_account(Viewer(organization_id), today, lengths, now)
     closed = dict(
         Settlement.objects.filter(organization_id=organization_id, account__in=list(accounts)).values_list(
             "account_id", "closed_until"
@@ -150,6 +158,7 @@ def inputs_of(
             billing_span(today[name], account.billing_day, closed.get(account.pk)),
             tuple(plans.get(name, ())),
             holidays.get(name),
+            excused.get(name),
         )
         for name, account in accounts.items()
     ]

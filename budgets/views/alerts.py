@@ -151,7 +151,7 @@ def _now(request: HttpRequest, found: Alert) -> dict[str, Any]:
     anomaly = found.anomaly
     pace = pace_now(viewer, account, anomaly) if is_open and anomaly else Decimal(0)
     acting = stops(viewer, account, found, uses, pace, now)
-    steps = timeline(viewer, found, now) + ahead(account, acting)
+    steps = sorted(timeline(viewer, found, now) + ahead(account, found, acting, pace), key=lambda step: step.at)
     return {
         "account": account,
         "alert": found,
