@@ -10,7 +10,7 @@ import pytest
 
 from consumption_cs.lib import graphics
 from consumption_cs.lib.branding import OWN_COLOUR, brand_css, contrast
-from consumption_cs.lib.figures import Figure, Mark, Numbers, Rule, Series
+from consumption_cs.lib.figures import Dot, Figure, Lane, Mark, Numbers, Rule, Series
 from consumption_cs.lib.icons import ICONS
 
 DAYS = [date(2026, 11, day) for day in (1, 2, 3)]
@@ -92,3 +92,17 @@ def test_our_own_colour_changes_nothing_and_anything_else_is_refused() -> None:
     assert ":root" not in brand_css(OWN_COLOUR)
     with pytest.raises(ValueError, match="six hexadecimal digits"):
         brand_css("red; } body { display: none")
+
+
+def test_lanes_of_dots_are_drawn_above_the_chart_and_named_in_the_legend() -> None:
+    lanes = [
+        Lane("Pace", [Dot(DAYS[0], "Told"), Dot(DAYS[1], "Planned", is_ring=True)]),
+        Lane("Forecast", (), "no alerts"),
+    ]
+    chart = make_figure(
+        lanes=lanes, dot_names=("Useful alert", "False alarm"), rules=[Rule("The limit, $5", y=5, tone="bad")]
+    )
+    assert [swatch for swatch, _ in chart.legend][-2:] == ["dot", "ring"]
+    assert "The limit, $5" not in [words for _, words in chart.legend]  # it is beside its line
+    assert [lane["note"] for lane in chart.spec["lanes"]] == ["", "no alerts"]
+    assert [dot["ring"] for dot in chart.spec["lanes"][0]["dots"]] == [False, True]
