@@ -125,7 +125,7 @@ def _amount(**options: Any) -> Exact:
     return Exact(min_value=Decimal("0.01"), max_value=MOST_AMOUNT, **options)
 
 
-class _PartSerializer(_Known):
+class PartSerializer(_Known):
     """What a budget counts, and for which period."""
 
     scope = serializers.ChoiceField(Budget.Scope.choices, default=Budget.Scope.ACCOUNT)
@@ -150,7 +150,7 @@ class _PartSerializer(_Known):
         return attrs
 
 
-class NewBudgetSerializer(_PartSerializer):
+class NewBudgetSerializer(PartSerializer):
     """A budget to make. It counts what was used in its period before it was made."""
 
     name = serializers.CharField(max_length=100)
@@ -167,7 +167,7 @@ class BudgetChangeSerializer(_Known):
     rules = Rules(required=False, help_text="All of them: they replace the ones in force.")
 
 
-class _ReplayLimitSerializer(_Known):
+class LimitTermsSerializer(_Known):
     """What shall happen at a limit."""
 
     action = serializers.ChoiceField(Limit.Action.choices, default=Limit.Action.NOTIFY)
@@ -189,7 +189,7 @@ class _ReplayLimitSerializer(_Known):
         return attrs
 
 
-class NewLimitSerializer(_ReplayLimitSerializer):
+class NewLimitSerializer(LimitTermsSerializer):
     """The limit of a budget, whole: what is left out takes its default."""
 
     lift_roles = Rows(
@@ -214,81 +214,3 @@ class RehearsalSerializer(serializers.Serializer):
     at = serializers.DateTimeField()
     used = ShownExact()
     amount = ShownExact(help_text="Where the limit is reached.")
-
-
-class NewReplaySerializer(_PartSerializer):
-    """A budget as it would be, with or without a limit. Nothing is stored."""
-
-    limit = _ReplayLimitSerializer(required=False, allow_null=True)
-    budget = serializers.UUIDField(required=False, help_text="The one it would change: what it has is compared.")
-
-
-class FireSerializer(serializers.Serializer):
-    """A moment at which a rule would have told."""
-
-    at = serializers.DateTimeField()
-    day = serializers.DateField()
-    kind = serializers.ChoiceField(BudgetRule.Kind.choices)
-    value = ShownExact()
-    is_told = serializers.BooleanField(help_text="False: a higher crossing at the same moment covers it.")
-    verdict = serializers.CharField(help_text="useful, false, or open: its period is not over.")
-    why = serializers.CharField()
-
-
-class ActedSerializer(serializers.Serializer):
-    """One period in which the limit is reached."""
-
-    day = serializers.DateField()
-    last_day = serializers.DateField()
-    spent = ShownExact()
-    reached_at = serializers.DateTimeField()
-    acts_at = serializers.DateTimeField(allow_null=True, help_text="Null: it ended within the grace, or only tells.")
-    loop_stopped = ShownExact(help_text="Blocked, and rightly: it was a loop.")
-    held_back = ShownExact(help_text="Blocked, and it was work.")
-    waiting = serializers.IntegerField(help_text="Outcomes that would have waited.")
-    verdict = serializers.CharField(help_text="right, false, mixed, or empty if nothing was blocked.")
-    about = serializers.CharField()
-
-
-class ReplayedDaySerializer(serializers.Serializer):
-    """A local day."""
-
-    day = serializers.DateField()
-    spent = ShownExact()
-    blocked = ShownExact()
-
-
-class SweepRowSerializer(serializers.Serializer):
-    """The same with another limit amount."""
-
-    amount = ShownExact()
-    acts = serializers.IntegerField()
-    loop_stopped = ShownExact()
-    held_back = ShownExact()
-    is_tried = serializers.BooleanField()
-    is_in_force = serializers.BooleanField()
-    is_best = serializers.BooleanField()
-
-
-class ReplaySerializer(serializers.Serializer):
-    """What the proposal would have done on the last 90 closed local days, from `first` to just before `after`."""
-
-    account = serializers.CharField()
-    currency = serializers.CharField()
-    first = serializers.DateField()
-    after = serializers.DateField()
-    used_days = serializers.IntegerField()
-    is_ready = serializers.BooleanField(help_text="False: fewer than 7 days have usage, so only `days` is filled.")
-    hours_from = serializers.DateField(
-        allow_null=True, help_text="Before, a day's money is spread as days usually are."
-    )
-    loop_cost = ShownExact(help_text="What loops cost in all.")
-    false_alarms = serializers.IntegerField()
-    loop_stopped = ShownExact()
-    held_back = ShownExact()
-    waiting = serializers.IntegerField()
-    not_replayed = serializers.ListField(child=serializers.CharField(), help_text="Rules that could not be, in words.")
-    fires = FireSerializer(many=True)
-    acted = ActedSerializer(many=True)
-    days = ReplayedDaySerializer(many=True)
-    sweep = SweepRowSerializer(many=True)

@@ -1,7 +1,6 @@
-"""Budgets over the API: what is used of them, making and changing them, and replaying a proposal before it is one."""
+"""Budgets over the API: what is used of them, making, changing and archiving them."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -26,7 +25,6 @@ from budgets.models import Budget, Limit, LimitState
 from budgets.reports.budget_use import BudgetUse, budget_uses
 from budgets.reports.decided_budgets import Decided, decided_budgets
 from budgets.reports.headroom import limit_states
-from budgets.reports.replay import Proposal, ProposedLimit, Replay, replay
 from consumption_cs.lib.tenancy import Viewer
 from usage.api.exact_fields import shown
 from usage.api.read_schema import ReadSchema
@@ -36,7 +34,7 @@ from usage.models import Meter, Workflow
 _PLAIN = ("id", "name", "scope", "period", "dimension", "dimension_value", "starts_on", "ends_on")
 _PLAIN_OF_LIMIT = ("action", "grace_minutes", "lift_roles", "lift_hours", "is_dry_run")
 _SHARES = ("percent", "warn_percent", "grace_percent", "throttle_percent")
-_PART = ("scope", "dimension", "dimension_value", "period", "starts_on", "ends_on")
+PART = ("scope", "dimension", "dimension_value", "period", "starts_on", "ends_on")
 
 
 class BudgetListView(APIView):
@@ -61,11 +59,11 @@ class BudgetListView(APIView):
         new = NewBudget(
             name=wanted["name"],
             amount=wanted["amount"],
-            rules=_rules(wanted["rules"]),
-            workflow=_workflow(viewer, account, wanted.get("workflow")),
-            meter=_meter(viewer, wanted.get("meter")),
+            rules=rules_of(wanted["rules"]),
+            workflow=workflow_of(viewer, account, wanted.get("workflow")),
+            meter=meter_of(viewer, wanted.get("meter")),
             parent=_parent(viewer, account, wanted.get("parent")),
-            **{name: wanted[name] for name in _PART if name in wanted},
+            **{name: wanted[name] for name in PART if name in wanted},
         )
         try:
             made = create_budget(viewer, account, new, timezone.now())
@@ -98,7 +96,7 @@ class BudgetView(APIView):
                 rename_budget(viewer, budget, wanted["name"], now)
             if "amount" in wanted or "rules" in wanted:
                 amount = wanted.get("amount", Decimal(before.version.amount))
-                change_budget(viewer, budget, amount, _rules(wanted["rules"]) if "rules" in wanted else rules, now)
+                change_budget(viewer, budget, amount, rules_of(wanted["rules"]) if "rules" in wanted else rules, now)
         except ConstraintError as error:
             raise refusal(error) from error
         return Response(one(viewer, budget.account, budget.pk))
@@ -112,38 +110,6 @@ class BudgetView(APIView):
         except ConstraintError as error:
             raise refusal(error) from error
         return Response(status=status.HTTP_204_NO_CONTENT)
-
-
-class ReplayView(APIView):
-    """What a budget or limit would have done on the last 90 days: alerts, what it blocks, and other amounts."""
-
-    schema = ReadSchema()
-    capability = "budget.view"
-
-    @extend_schema(request=shapes.NewReplaySerializer, responses=shapes.ReplaySerializer)
-    def post(self, request: Request, key: str) -> Response:
-        viewer = viewer_of(request)
-        account = account_of_key(viewer, key)
-        wanted = asked(shapes.NewReplaySerializer, request)
-        if (wanted["period"] == Budget.Period.CUSTOM) != ("starts_on" in wanted and "ends_on" in wanted):
-            words = "A budget from and to needs both days, the end after the start."
-            raise ValidationError({"period": [words]})
-        workflow = _workflow(viewer, account, wanted.get("workflow"))
-        meter = _meter(viewer, wanted.get("meter"))
-        changed = budget_of(viewer, key, wanted["budget"]) if "budget" in wanted else None
-        limit = dict(wanted.get("limit") or {})
-        if limit:
-            limit["exempt_workflows"] = tuple(workflows_of(viewer, account, limit["exempt_workflows"]))
-        proposal = Proposal(
-            amount=wanted["amount"],
-            rules=tuple(_rules(wanted["rules"])),
-            limit=ProposedLimit(**limit) if limit else None,
-            workflow_id=workflow.pk if workflow else None,
-            meter_id=meter.pk if meter else None,
-            budget_id=changed.pk if changed else None,
-            **{name: wanted[name] for name in _PART if name in wanted},
-        )
-        return Response(_replayed(replay(viewer, account, proposal, timezone.now())))
 
 
 def asked(shape: type[serializers.Serializer], request: Request) -> dict[str, Any]:
@@ -250,11 +216,13 @@ def _limit(limit: Limit, amount: Decimal, keys: dict[UUID, str]) -> dict[str, An
     }
 
 
-def _rules(rows: Sequence[dict[str, Any]]) -> list[Rule]:
+def rules_of(rows: Sequence[dict[str, Any]]) -> list[Rule]:
+    """Return rules as actions take them."""
     return [(row["kind"], row["value"]) for row in rows]
 
 
-def _workflow(viewer: Viewer, account: Account, key: str | None) -> Workflow | None:
+def workflow_of(viewer: Viewer, account: Account, key: str | None) -> Workflow | None:
+    """Return the account's workflow with this key, if one was named. Raises ValidationError."""
     if key is None:
         return None
     found: Workflow | None = Workflow.objects.visible_to(viewer).filter(account=account, key=key).first()
@@ -263,7 +231,8 @@ def _workflow(viewer: Viewer, account: Account, key: str | None) -> Workflow | N
     return found
 
 
-def _meter(viewer: Viewer, key: str | None) -> Meter | None:
+def meter_of(viewer: Viewer, key: str | None) -> Meter | None:
+    """Return the meter with this key, if one was named. Raises ValidationError."""
     if key is None:
         return None
     found: Meter | None = Meter.objects.visible_to(viewer).filter(key=key).first()
@@ -279,20 +248,3 @@ def _parent(viewer: Viewer, account: Account, budget_id: UUID | None) -> Budget 
     if found is None:
         raise ValidationError({"parent": ["The account has no such budget: see its budgets for their ids."]})
     return found
-
-
-def _replayed(made: Replay) -> dict[str, Any]:
-    sums = {name: shown(getattr(made, name)) for name in ("loop_cost", "loop_stopped", "held_back")}
-    return {
-        "account": made.account.key,
-        "currency": made.account.currency,
-        **{name: getattr(made, name) for name in ("first", "after", "used_days", "is_ready", "hours_from", "waiting")},
-        **sums,
-        "false_alarms": len(made.false_alarms),
-        "not_replayed": list(made.not_replayed),
-        **{name: [_texts(row) for row in getattr(made, name)] for name in ("fires", "acted", "days", "sweep")},
-    }
-
-
-def _texts(row: Any) -> dict[str, Any]:
-    return {name: shown(value) if isinstance(value, Decimal) else value for name, value in asdict(row).items()}

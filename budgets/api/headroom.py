@@ -27,7 +27,8 @@ from accounts.http import viewer_of
 from accounts.permissions import can
 from budgets.calc.headroom import RANKS
 from budgets.models import Budget, LimitState
-from budgets.reports.headroom import BudgetLeft, Headroom, HeadroomError, Work, headroom
+from budgets.reports.headroom import BudgetLeft, Headroom, headroom
+from budgets.reports.headroom_cost import HeadroomError, Work
 from consumption_cs.lib.lanes import for_machines
 from consumption_cs.lib.problems import problem_response, unavailable
 from consumption_cs.lib.tenancy import Viewer

@@ -14,6 +14,7 @@ from budgets.api import (
     limits,
     periods,
     planned,
+    replay,
     simulations,
     statements,
 )
@@ -28,7 +29,7 @@ urlpatterns: list[URLPattern] = [
     path("alerts/<uuid:alert_id>/feedback", alerts.FeedbackView.as_view(), name="feedback"),
     path("accounts/<path:key>/billing-periods", periods.BillingPeriodListView.as_view(), name="billing-periods"),
     path("accounts/<path:key>/budgets", budgets.BudgetListView.as_view(), name="budgets"),
-    path("accounts/<path:key>/budgets/replay", budgets.ReplayView.as_view(), name="budget-replay"),
+    path("accounts/<path:key>/budgets/replay", replay.ReplayView.as_view(), name="budget-replay"),
     path("accounts/<path:key>/budgets/<uuid:budget_id>", budgets.BudgetView.as_view(), name="budget"),
     path("accounts/<path:key>/budgets/<uuid:budget_id>/limit", limits.LimitView.as_view(), name="limit"),
     path("accounts/<path:key>/budgets/<uuid:budget_id>/limit/lift", limits.LiftView.as_view(), name="limit-lift"),
