@@ -72,10 +72,7 @@ def _sample() -> dict[str, Any]:
 
 def _frame(kind: str) -> dict[str, Any]:
     """Stand in for the context processor, so that the frames can be seen without signing in."""
-    names = ["Overview", "Workflows", "Events", "Members", "Keys"]
-    staff = ["Accounts", "Events", "Meters", "Prices", "Members", "Keys", "Audit log", "Settings"]
-    tabs = [{"label": name, "url": "#", "current": not position} for position, name in enumerate(names)]
-    top = [{"label": name, "url": "#", "current": not position} for position, name in enumerate(staff)]
+    tabs, top = _entries("Overview", "Usage", "Money", "More"), _entries("Accounts", "Usage", "Money", "More")
     account = SimpleNamespace(
         name="Northwind Robotics",
         timezone="America/New_York",
@@ -88,6 +85,13 @@ def _frame(kind: str) -> dict[str, Any]:
         "nav": top if kind == "staff" else tabs,
         "account_nav": tabs if kind == "staff" else [],
     }
+
+
+def _entries(*names: str) -> list[dict[str, Any]]:
+    first, *others = names
+    places = [{"label": name, "url": "#", "icon": "file", "current": False} for name in ("One page", "Another")]
+    menus: list[dict[str, Any]] = [{"label": name, "places": places, "current": False} for name in others]
+    return [{"label": first, "url": "#", "current": True}, *menus]
 
 
 def daily_figure(today: date) -> Figure:

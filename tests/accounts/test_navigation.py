@@ -1,4 +1,6 @@
-"""The tabs say where one can go, and nothing else."""
+"""The bars say where one can go, and nothing else."""
+
+from typing import Any
 
 import pytest
 from django.urls import resolve, reverse
@@ -10,24 +12,41 @@ from consumption_cs.lib.ids import uuid7
 from consumption_cs.lib.tenancy import Viewer
 
 ORGANIZATION_ID, ACCOUNT_ID = uuid7(), uuid7()
+WHOLE_AT_ONCE = 7  # entries that fit beside the name and the buttons
 
 
-def _labels(role: str, path: str = "/") -> list[str]:
+def _bar(role: str, path: str = "/") -> list[dict[str, Any]]:
     if role in PORTAL_ROLES:
-        return [tab["label"] for tab in account_places(Viewer(ORGANIZATION_ID, ACCOUNT_ID, role), ACCOUNT_ID, path)]
-    return [tab["label"] for tab in staff_places(Viewer(ORGANIZATION_ID, None, role), path)]
+        return account_places(Viewer(ORGANIZATION_ID, ACCOUNT_ID, role), ACCOUNT_ID, path)
+    return staff_places(Viewer(ORGANIZATION_ID, None, role), path)
+
+
+def _pages(bar: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [page for entry in bar for page in entry.get("places", [entry])]
+
+
+def _labels(role: str) -> list[str]:
+    return [page["label"] for page in _pages(_bar(role))]
 
 
 @pytest.mark.parametrize("role", [*STAFF_ROLES, *PORTAL_ROLES])
-def test_a_role_gets_the_tabs_of_the_pages_that_it_may_open(role: str) -> None:
-    places, arguments = (ACCOUNT, [ACCOUNT_ID]) if role in PORTAL_ROLES else (STAFF, [])
+def test_a_role_gets_the_pages_that_it_may_open(role: str) -> None:
+    groups, arguments = (ACCOUNT, [ACCOUNT_ID]) if role in PORTAL_ROLES else (STAFF, [])
+    places = [place for group in groups for place in group.places]
     rights = {place: resolve(reverse(place.name, args=arguments)).func.capability for place in places}  # type: ignore[attr-defined]
     assert _labels(role) == [place.label for place, right in rights.items() if right in CAPABILITIES[role]]
 
 
-def test_an_admin_gets_every_tab() -> None:
-    assert _labels(Role.ADMIN) == [place.label for place in STAFF]
-    assert _labels(Role.PORTAL_OWNER) == [place.label for place in ACCOUNT]
+@pytest.mark.parametrize("role", [*STAFF_ROLES, *PORTAL_ROLES])
+def test_a_bar_stays_whole_and_a_menu_of_one_page_is_a_link(role: str) -> None:
+    bar = _bar(role)
+    assert len(bar) <= WHOLE_AT_ONCE
+    assert all(len(entry["places"]) > 1 for entry in bar if "places" in entry)
+
+
+def test_an_admin_gets_every_page() -> None:
+    assert _labels(Role.ADMIN) == [place.label for group in STAFF for place in group.places]
+    assert _labels(Role.PORTAL_OWNER) == [place.label for group in ACCOUNT for place in group.places]
 
 
 def test_a_viewer_of_a_customer_sees_numbers_alone() -> None:
@@ -36,9 +55,10 @@ def test_a_viewer_of_a_customer_sees_numbers_alone() -> None:
     assert not {"Events", "Members", "Keys", "Audit log"} & tabs
 
 
-def test_one_tab_is_current_the_one_whose_page_is_open() -> None:
+def test_one_page_is_current_the_one_that_is_open_and_so_is_its_menu() -> None:
     viewer = Viewer(ORGANIZATION_ID, None, Role.ADMIN)
     path = reverse("usage:workflows", args=[ACCOUNT_ID])
-    inside = [tab["label"] for tab in account_places(viewer, ACCOUNT_ID, path) if tab["current"]]
-    assert inside == ["Workflows"]
-    assert [tab["label"] for tab in staff_places(viewer, path) if tab["current"]] == ["Accounts"]
+    bar = account_places(viewer, ACCOUNT_ID, path)
+    assert [page["label"] for page in _pages(bar) if page["current"]] == ["Workflows"]
+    assert [entry["label"] for entry in bar if entry["current"]] == ["Usage"]
+    assert [entry["label"] for entry in staff_places(viewer, path) if entry["current"]] == ["Accounts"]
