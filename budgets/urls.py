@@ -8,6 +8,7 @@ from budgets.views import (
     alerts,
     budgets,
     burndown,
+    change,
     commit_changes,
     commits,
     costs,
@@ -55,6 +56,8 @@ urlpatterns: list[URLPattern] = [
     path("finance/margin/<uuid:account_id>/", margin.margin_account, name="margin_account"),
     path("accounts/<uuid:account_id>/ledger/", ledger.account_ledger, name="ledger"),
     path("accounts/<uuid:account_id>/ledger/ledger.csv", ledger.account_ledger_csv, name="ledger_csv"),
+    path("accounts/<uuid:account_id>/change/", change.account_change, name="change"),
+    path("accounts/<uuid:account_id>/change/change.csv", change.account_change_csv, name="change_csv"),
     path("accounts/<uuid:account_id>/statements/", statements.account_statements, name="statements"),
     path("accounts/<uuid:account_id>/statements/<str:starts_on>/", statements.account_statement, name="statement"),
     path(

@@ -29,6 +29,7 @@ from usage.models import Meter, Workflow
 
 ZERO = Decimal(0)
 MOST_ROWS = 12
+CORRECTIONS = "corrections"  # in place of a workflow: money booked for what was used earlier
 
 
 def cause_card(
@@ -149,10 +150,10 @@ def _window(rows: Sequence[Row], dones: dict[Line, Done]) -> Window:
 
 
 def _names(viewer: Viewer, lines: set[Line]) -> dict[str, str]:
-    found = {"": "No workflow"}
+    found = {"": "No workflow", CORRECTIONS: "Corrections of earlier periods"}
     for rows, keys in (
-        (Workflow.objects.visible_to(viewer), {workflow for workflow, _ in lines if workflow}),
-        (Meter.objects.filter(organization_id=viewer.organization_id), {meter for _, meter in lines}),
+        (Workflow.objects.visible_to(viewer), {workflow for workflow, _ in lines if workflow not in found}),
+        (Meter.objects.filter(organization_id=viewer.organization_id), {meter for _, meter in lines if meter}),
     ):
         found |= {
             str(pk): name for pk, name in rows.filter(pk__in=[UUID(key) for key in keys]).values_list("pk", "name")
