@@ -295,7 +295,8 @@ def roll_up_p99(stack: Stack) -> float:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT percentile_disc(0.99) WITHIN GROUP (ORDER BY extract(epoch FROM rolled_at - received_at))"
-            " FROM usage_ingestbatch WHERE received_at > (SELECT max(received_at) - interval '50 s' FROM usage_ingestbatch)"
+            " FROM usage_ingestbatch"
+            " WHERE received_at > (SELECT max(received_at) - interval '50 s' FROM usage_ingestbatch)"
         )
         (seconds,) = cursor.fetchone() or (0,)
     connection.close()

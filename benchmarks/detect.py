@@ -84,6 +84,7 @@ def measure(accounts: int, workflows: int, *, quiet: bool = False) -> Json:
     now = datetime.now(UTC)
     with running_stack() as stack:
         setup_django()
+        warm_up()
         from accounts.models import Account
         from budgets.actions.detect import detect
         from budgets.models import Alert
@@ -93,7 +94,6 @@ def measure(accounts: int, workflows: int, *, quiet: bool = False) -> Json:
         until = now.replace(minute=0, second=0, microsecond=0)
         organization = UUID(make_world(accounts, workflows, until, stack.postgres.url))
         seconds = []
-        warm_up()
         for _ in range(2):
             start = time.perf_counter()
             detect(organization, now)

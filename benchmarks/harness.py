@@ -22,8 +22,8 @@ from consumption_cs.embedded import Postgres, Valkey, free_port, state_folder
 from consumption_cs.processes import ROOT, Running, stop_all
 from consumption_cs.provision import APP, OWNER, Addresses, provision
 
-MIGRATE_SECONDS = 120
-START_SECONDS = 60
+MIGRATE_SECONDS = 600  # on a machine that others use too
+START_SECONDS = 180
 
 
 class Stack:

@@ -139,7 +139,9 @@ def lease(organization_id: UUID, now: datetime, most: int) -> list[tuple[UUID, L
 def _choose(rows: "QuerySet[Delivery]", now: datetime, most: int) -> list[Delivery]:
     """In order of time, but what one destination has too many of does not stand before the others."""
     free = rows.filter(Q(leased_until=None) | Q(leased_until__lte=now), next_at__lte=now)
-    under_way = Counter(rows.filter(leased_until__gt=now).order_by().values_list("destination", flat=True))
+    under_way: Counter[UUID | None] = Counter(
+        rows.filter(leased_until__gt=now).order_by().values_list("destination", flat=True)
+    )
     taken: list[Delivery] = []
     while len(taken) < most:
         found = free.exclude(pk__in=[row.pk for row in taken]).exclude(_of_the_full(under_way))

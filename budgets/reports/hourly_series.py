@@ -98,7 +98,8 @@ def hourly_series(
     totals: dict[UUID, Floats] = defaultdict(lambda: np.zeros(WINDOW_HOURS))
     found = []
     for account_id, workflow_id, ago, money in rows:
-        hours = np.bincount(WINDOW_HOURS - _numbers(ago).astype(np.intp), _numbers(money), WINDOW_HOURS)
+        at = WINDOW_HOURS - _numbers(ago).astype(np.intp)
+        hours: Floats = np.bincount(at, _numbers(money), WINDOW_HOURS).astype(np.float64)
         totals[account_id] += hours
         if workflow_id is not None:
             found.append(HourlySeries(by_id[account_id], workflow_id, until[account_id], _from_first(hours)))

@@ -149,7 +149,7 @@ def clear_marks(organization_id: UUID, claim: Claim) -> None:
     if claim.marks:
         accounts, days, _, versions, _ = (list(column) for column in zip(*claim.marks, strict=True))
         with connection.cursor() as cursor:
-            named = [accounts, days, versions, organization_id, organization_id]
+            named: list[Any] = [accounts, days, versions, organization_id, organization_id]
             cursor.execute(_CLEAR, named)
             if cursor.rowcount < len(claim.marks):
                 cursor.execute(_WAIT_ANEW, named)
