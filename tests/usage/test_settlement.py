@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from accounts.models import Account
 from budgets.actions import settle as module
@@ -22,13 +23,14 @@ from tests.factories import (
     usage_sum,
 )
 from tests.threads import in_threads
+from usage.actions.marks import claim_accounts, clear_marks
 from usage.actions.rate import touch_days
 from usage.actions.roll_up import roll_up
 from usage.models import AccountDay, Meter, Price, TouchedDay, UsageDay
 
 HOUR = NOW - timedelta(hours=2)
 TODAY = HOUR.date()
-DAY = timedelta(days=1)
+DAY, HALF_A_DAY = timedelta(days=1), timedelta(hours=12)
 
 
 def roll_up_usage(account: Account, meter: Meter, quantity: str = "100", hour: datetime = HOUR, **fields: Any) -> None:
@@ -83,6 +85,28 @@ class TestSettlement:
             roll_up_usage(account, meter, quantity)
             assert spends_after_settling(account) == [(TODAY, Decimal(spend))]
             assert AccountDay.objects.get().spend == Decimal(spend)
+
+    def test_a_day_that_is_marked_again_while_it_is_settled_keeps_its_mark_and_goes_to_the_end_of_the_line(
+        self,
+    ) -> None:
+        account = make_account()
+        other = make_account(account.organization, "Other")
+        meter = make_meter(account.organization)
+        make_price(meter)
+        for one in (account, other):
+            roll_up_usage(one, meter)
+        enter(staff_of(account))
+        TouchedDay.objects.filter(account=account).update(received_at=NOW - DAY)
+        TouchedDay.objects.filter(account=other).update(received_at=NOW - HALF_A_DAY)
+        claim = claim_accounts(account.organization_id, NOW, set(), 1)
+        assert claim.accounts == (str(account.pk),)
+        with transaction.atomic():  # its own, as another worker's is: the mark's version changes
+            touch_days(staff_of(account), None, account, TODAY)
+        clear_marks(account.organization_id, claim)
+        assert list(TouchedDay.objects.order_by("received_at").values_list("account", flat=True)) == [
+            other.pk,
+            account.pk,
+        ]
 
     def test_without_a_price_spend_is_unknown_and_the_total_says_how_much_that_is(self) -> None:
         account = make_account()
