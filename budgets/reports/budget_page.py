@@ -4,14 +4,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import ROUND_CEILING
+from zoneinfo import ZoneInfo
 
 from accounts.models import User
 from budgets.calc.budget_rules import ACTUAL, FORECAST, Figures, Verdict, figure_of, reached_at, severity_of, verdict
-from budgets.models import Alert, Budget, BudgetRule, BudgetVersion, Limit
+from budgets.models import Alert, Budget, BudgetRule, BudgetVersion, Limit, LimitEvent, LimitState
 from budgets.reports.budget_use import BudgetUse
 from budgets.reports.receivers import receivers
 from budgets.reports.rule_words import number_text, ordered, rule_text, rules_text
-from consumption_cs.lib.display import counted, listed, money_text
+from consumption_cs.lib.display import counted, listed, moment_text, money_text
 from consumption_cs.lib.tenancy import Viewer
 from usage.reports.overview_words import short_date
 
@@ -138,6 +139,15 @@ def grace_text(limit: Limit) -> str:
     parts = [f"{limit.grace_minutes} minutes"] if limit.grace_minutes else []
     parts += [f"{limit.grace_percent.normalize():f}% more"] if limit.grace_percent else []
     return f"after {' or '.join(parts)}{', whichever comes first' if len(parts) == 2 else ''}" if parts else "at once"
+
+
+def lift_words(standing: LimitState | None, steps: Iterable[tuple[LimitEvent, str]], zone: ZoneInfo) -> str:
+    """Return until when a lifted limit lets work go on, who lifted it and why; nothing of one that is not lifted."""
+    if standing is None or standing.state != LimitState.State.LIFTED or standing.lifted_until is None:
+        return ""
+    until = f"Work goes on as if there were none until {moment_text(standing.lifted_until, zone)}."
+    lifted = next(((step, who) for step, who in steps if step.kind == LimitEvent.Kind.LIFTED), None)
+    return f"{until} Lifted by {lifted[1] or 'a key'}: “{lifted[0].reason}”." if lifted else until
 
 
 def limit_rows(limit: Limit, exempt: Iterable[str], roles: Iterable[str]) -> list[tuple[str, str]]:

@@ -29,11 +29,12 @@ from budgets.models import Budget, Limit, LimitEvent, LimitState
 from budgets.reports.alerts import told_alerts
 from budgets.reports.budget_figures import figures_of
 from budgets.reports.budget_list import budget_lines, parts_words, standing_words
-from budgets.reports.budget_page import decisions, grace_text, limit_rows, rules_now, who_did, who_hears
+from budgets.reports.budget_page import decisions, grace_text, lift_words, limit_rows, rules_now, who_did, who_hears
 from budgets.reports.budget_use import BudgetUse, budget_uses
 from budgets.reports.headroom import limit_amount, limit_states
 from budgets.reports.replay import replay
 from budgets.reports.scope_days import suggested_amount
+from consumption_cs.lib.periods import zone_of
 from consumption_cs.lib.tenancy import Viewer
 from usage.models import Workflow
 
@@ -112,9 +113,11 @@ def budget(request: HttpRequest, account_id: UUID, budget_id: UUID) -> HttpRespo
     figures = figures_of(viewer.organization_id, now, uses, everything=True)[found.pk]
     state = limit_states(viewer, account, now).get(found.pk, LimitState.State.CLEAR) if use.limit else None
     named = use.limit is not None and (not use.limit.lift_roles or viewer.role in use.limit.lift_roles)
+    history = _history(request, found)
+    standing = LimitState.objects.visible_to(viewer).filter(budget=found).first() if state else None
     parts = [line for line in budget_lines(viewer, account, now) if line.use.budget.parent_id == found.pk]
     context: dict[str, Any] = {
-        **_history(request, found),
+        **history,
         "use": use,
         "days_left": (use.after_day - use.today).days,
         "fan": figures.fan,
@@ -122,7 +125,8 @@ def budget(request: HttpRequest, account_id: UUID, budget_id: UUID) -> HttpRespo
         "limit_amount": limit_amount(use),
         "state": standing_words(state)[0],
         "tone": standing_words(state)[1],
-        "standing": LimitState.objects.visible_to(viewer).filter(budget=found).first() if state else None,
+        "standing": standing,
+        "lift_words": lift_words(standing, history["steps"], zone_of(account.timezone)),
         "grace": grace_text(use.limit) if use.limit else "",
         "rules": rules_now(viewer, use, figures),
         "form": form,

@@ -215,6 +215,8 @@ def test_who_lifted_a_limit_and_why_is_in_the_log_without_the_names_of_the_vendo
     mine, theirs = (client.get(page_of(budget)).text for client in (owner, staff))
     assert "“The launch goes on”" in mine
     assert f"Lifted by {member.user}" in theirs
+    assert f"Lifted by {account.organization.name}: “The launch goes on”." in mine
+    assert "Work goes on as if there were none until " in mine
     assert str(member.user) not in mine
     again = owner.post(f"{page_of(budget)}lift/", {"reason": "Again"}, follow=True).text
     assert "This limit is not in force: there is nothing to lift." in again
