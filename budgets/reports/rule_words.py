@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import groupby
 
 from budgets.models import BudgetRule
-from consumption_cs.lib.display import money_text, quantity_text
+from consumption_cs.lib.display import listed, money_text, quantity_text
 
 Kind = BudgetRule.Kind
 
@@ -95,15 +96,21 @@ def number_text(kind: str, value: Decimal, currency: str) -> str:
 
 
 def rules_text(rules: Iterable[BudgetRule], currency: str) -> str:
-    """Return the rules in a few words: “spend so far reaches 50% of the budget; …”."""
-    return "; ".join(rule_text(rule.kind, rule.value, currency) for rule in ordered(rules)) or "nothing is told"
+    """Return the rules in a few words: “spend so far reaches 50%, 80% and 100% of the budget; …”."""
+    kinds = groupby(ordered(rules), key=lambda rule: str(rule.kind))
+    said = [_said(kind, listed([number_text(kind, one.value, currency) for one in some])) for kind, some in kinds]
+    return "; ".join(said) or "nothing is told"
 
 
 def rule_text(kind: str, value: Decimal, currency: str) -> str:
     """Return one rule as a sentence without its “when”."""
+    return _said(kind, number_text(kind, value, currency))
+
+
+def _said(kind: str, numbers: str) -> str:
     one = SENTENCE_OF[kind]
     tail = one.tail.removeprefix("%").removeprefix(one.unit).strip()
-    return " ".join(part for part in (one.lead, number_text(kind, value, currency), tail) if part)
+    return " ".join(part for part in (one.lead, numbers, tail) if part)
 
 
 def ordered(rules: Iterable[BudgetRule]) -> list[BudgetRule]:

@@ -234,7 +234,7 @@ def test_a_rule_that_was_told_says_when_and_leads_to_its_alert() -> None:
 
 def test_one_that_is_put_away_keeps_its_history_and_is_found_again() -> None:
     account, _ = make_paying_account()
-    budget = make_budget(account, "100", name="Old one")
+    budget = make_budget(account, "100", ("actual_percent", "50"), ("actual_percent", "80"), name="Old one")
     client = visitor(account)
     client.post(f"{page_of(budget)}archive/")
     home = f"/accounts/{account.pk}/budgets/"
@@ -242,6 +242,6 @@ def test_one_that_is_put_away_keeps_its_history_and_is_found_again() -> None:
     assert "Old one" in client.get(f"{home}?view=archived").text
     shown = client.get(page_of(budget)).text
     assert "is not watched any more" in shown
-    assert "Version 1: $100.00; tells when spend so far reaches 80%" in shown
+    assert "Version 1: $100.00; tells when spend so far reaches 50% and 80% of the budget" in shown
     assert client.post(page_of(budget), {"amount": "5"}).status_code == 200  # it is shown, and nothing is changed
     assert versions(budget) == [(1, 100)]
