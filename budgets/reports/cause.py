@@ -86,11 +86,12 @@ def card_of(
     split = split_spend(before, after, places=places)
     names = _names(viewer, {*before, *after})
     table = _table(*rows, split, names, places)
-    windows = [
+    usual, now = (
         replace(_window(own, done), hours=spent) for own, done, spent in zip(rows, (before, after), hours, strict=True)
-    ]
+    )
     found = verdict(
-        *windows,
+        usual,
+        now,
         _largest_share([row["difference"] for row in table], split),
         _largest_share(_by_workflow(table), split),
     )
@@ -100,7 +101,7 @@ def card_of(
         "opening": f"{split.opening:f}",
         "closing": f"{split.closing:f}",
         "difference": f"{split.closing - split.opening:f}",
-        "parts": part_lines(split, account.currency, *windows),
+        "parts": part_lines(split, account.currency, usual, now),
         "lines": [
             {"workflow": names[workflow], "meter": names[meter], "tasks": f"{after[workflow, meter].tasks:f}"}
             for workflow, meter in after

@@ -128,17 +128,21 @@ def change(viewer: Viewer, account: Account, of: Compared) -> dict[str, Any]:
     return shown
 
 
+_AS_BEFORE = {
+    ", usually ": ", before ",
+    "what it usually does": "what it did",
+    "as usual": "as before",
+    " than usual": " than before",
+    " the usual": " what it was",
+    "is usual": "was",
+}
+
+
 def _before_words(words: str) -> str:
     """A period is held against the one before, not against what is usual."""
-    for usual, before in (
-        (", usually ", ", before "),
-        ("what it usually does", "what it did"),
-        ("as usual", "as before"),
-    ):
+    for usual, before in _AS_BEFORE.items():
         words = words.replace(usual, before)
-    return (
-        words.replace(" than usual", " than before").replace(" the usual", " what it was").replace("is usual", "was")
-    )
+    return words
 
 
 def against_words(of: Compared) -> str:
@@ -165,8 +169,8 @@ def _rows(viewer: Viewer, account: Account, first: date, after: date) -> list[Ro
         Sum("quantity"), Sum("events"), Sum("finished"), Sum("successes"), Sum("spend")
     )
     rows = [
-        Row(str(workflow or ""), str(meter), group, units, *counts, spend or ZERO, ZERO)
-        for workflow, meter, group, units, *counts, spend in sums
+        Row(str(workflow or ""), str(meter), group, units, events, finished, successes, spend or ZERO, ZERO)
+        for workflow, meter, group, units, events, finished, successes, spend in sums
     ]
     booked = Adjustment.objects.visible_to(viewer).filter(**own).aggregate(amount=Sum("amount"))["amount"]
     if booked:

@@ -38,7 +38,7 @@ def test_parts_add_up_in_every_currency_with_refunds_and_workflows_that_come_and
     ]
     split = split_spend(*windows, places=EXPONENTS[currency])
     assert split.opening + sum(split.parts.amounts()) == split.closing
-    assert -split.closing.as_tuple().exponent == EXPONENTS[currency]
+    assert split.closing.as_tuple().exponent == -EXPONENTS[currency]
     for (name, _), parts in split.lines.items():
         own = after.get(name, D(0)) - before.get(name, D(0))
         assert abs(sum(parts.amounts()) - own) < D("1e-15")
