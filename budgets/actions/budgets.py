@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.db import connection, transaction
+from django.db import transaction
 
 from accounts.actions.audit import audit
 from accounts.models import Account
 from accounts.permissions import require
 from budgets.actions.alerts import OPEN_STATES, NewAlert, close, hold_accounts, raise_alerts
 from budgets.actions.evaluate import crossing_of
+from budgets.actions.raising import look_soon
 from budgets.calc.budget_rules import Verdict, severity_of, verdict
 from budgets.models import Alert, Budget, BudgetRule, BudgetVersion
 from budgets.reports.budget_alert_words import headline_of, numbers_of
@@ -24,11 +24,6 @@ from consumption_cs.lib.tenancy import Viewer
 from usage.models import Meter, Workflow
 
 Rule = tuple[str, Decimal]  # a BudgetRule.Kind and its value
-
-_DUE = """
-INSERT INTO usage_settlement AS kept (organization_id, account_id, due_at) VALUES (%s, %s, %s)
-ON CONFLICT (organization_id, account_id) DO UPDATE SET due_at = LEAST(kept.due_at, excluded.due_at)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +51,7 @@ def create_budget(viewer: Viewer, account: Account, new: NewBudget, now: datetim
     """
     require(viewer, "budget.edit")
     with transaction.atomic():
-        _look_soon(viewer, account.pk, now)
+        look_soon(viewer.organization_id, account.pk, now)
         hold_accounts(viewer.organization_id, [account.pk])
         budget = Budget(
             organization_id=viewer.organization_id,
@@ -94,7 +89,7 @@ def change_budget(
     """
     require(viewer, "budget.edit")
     with transaction.atomic():
-        _look_soon(viewer, budget.account_id, now)
+        look_soon(viewer.organization_id, budget.account_id, now)
         hold_accounts(viewer.organization_id, [budget.account_id])
         before = _latest(viewer, budget)
         if budget.archived_at is not None:
@@ -134,12 +129,6 @@ def archive_budget(viewer: Viewer, budget: Budget, now: datetime) -> None:
             alerts = Alert.objects.visible_to(viewer).filter(budget=budget, state__in=OPEN_STATES)
             close(now, list(alerts), "The budget was archived.")
             audit(viewer, "budget.archived", budget, budget.name)
-
-
-def _look_soon(viewer: Viewer, account_id: UUID, now: datetime) -> None:
-    """Have settlement look at the account. Before the account is held: settlement locks in this order too."""
-    with connection.cursor() as cursor:
-        cursor.execute(_DUE, [viewer.organization_id, account_id, now])
 
 
 def _check_parts(budget: Budget, account: Account) -> None:

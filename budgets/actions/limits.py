@@ -16,7 +16,7 @@ from django.db.models import Q
 from accounts.actions.audit import audit
 from accounts.permissions import require
 from budgets.actions import outbox
-from budgets.actions.raising import NewAlert, hold_accounts, raise_alerts
+from budgets.actions.raising import NewAlert, hold_accounts, look_soon, raise_alerts
 from budgets.calc.limits import LimitTerms, Standing, lifted, step, terms_of
 from budgets.models import Alert, Budget, Limit, LimitEvent, LimitState
 from budgets.reports.budget_use import BudgetUse, budget_uses
@@ -52,6 +52,7 @@ def set_limit(viewer: Viewer, budget: Budget, new: NewLimit, now: datetime) -> L
     """Store a new version of a budget's limit; the same again changes nothing. Raises ValidationError with words."""
     require(viewer, "limit.edit")
     with transaction.atomic():
+        look_soon(viewer.organization_id, budget.account_id, now)  # what was used before counts at once
         hold_accounts(viewer.organization_id, [budget.account_id])
         before = Limit.objects.visible_to(viewer).filter(budget=budget).order_by("-number").first()
         if before is not None and all(getattr(before, name) == value for name, value in asdict(new).items()):

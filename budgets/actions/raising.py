@@ -19,6 +19,11 @@ ESCALATE_MINUTES = 240  # without AlertTerms
 ALARMING = (Alert.Severity.WARNING, Alert.Severity.CRITICAL)
 OPEN_STATES = (Alert.State.OPEN, Alert.State.ACKNOWLEDGED, Alert.State.SNOOZED)
 
+_DUE = """
+INSERT INTO usage_settlement AS kept (organization_id, account_id, due_at) VALUES (%s, %s, %s)
+ON CONFLICT (organization_id, account_id) DO UPDATE SET due_at = LEAST(kept.due_at, excluded.due_at)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class NewAlert:
@@ -44,6 +49,12 @@ class NewAlert:
     is_silent: bool = False
     accepted_at: datetime | None = None
     data_through: datetime | None = None
+
+
+def look_soon(organization_id: UUID, account_id: UUID, now: datetime) -> None:
+    """Have settlement look at the account. Before the account is held: settlement locks in this order too."""
+    with connection.cursor() as cursor:
+        cursor.execute(_DUE, [organization_id, account_id, now])
 
 
 def hold_accounts(organization_id: UUID, account_ids: Iterable[UUID | str]) -> None:

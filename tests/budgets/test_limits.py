@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from accounts.models import Account
 from budgets.actions.evaluate import advance_due, watch
 from budgets.actions.limits import NewLimit, lift, set_limit
+from budgets.actions.settle import settle
 from budgets.calc.limits import Standing, lifted, step, terms_of
 from budgets.models import Alert, Budget, Limit, LimitEvent, LimitState
 from consumption_cs.lib.tenancy import enter
@@ -126,6 +127,17 @@ def test_settlement_takes_a_limit_to_its_grace_and_time_takes_it_into_force() ->
         ("limit_reached", "critical"),
         ("limit_acting", "critical"),
     ]
+
+
+@pytest.mark.django_db
+def test_a_limit_set_on_what_is_spent_already_begins_without_any_new_use() -> None:
+    account, meter = make_paying_account()
+    budget = make_budget(account, "100", now=NOW)
+    use(account, meter, NOW, "120")
+    set_limit(portal_of(account, "portal_owner"), budget, NewLimit(action="stop", grace_percent=D(50)), NOW)
+    settle(account.organization_id, NOW + timedelta(seconds=5))
+    enter(staff_of(account))
+    assert LimitState.objects.get(budget=budget).state == "grace"
 
 
 @pytest.mark.django_db
