@@ -42,7 +42,7 @@ def make_spike(account: Account, **fields: Any) -> Alert:
         **own, number=7, kind="spike", crossing="a", anomaly=anomaly, headline="Claims triage doubled", raised_at=NOW,
         numbers={"impact": "234"}, cause=CARD, **fields,
     )  # fmt: skip
-    return Alert.objects.select_related("anomaly").get(pk=alert.pk)  # type: ignore[no-any-return]
+    return Alert.objects.select_related("anomaly").get(pk=alert.pk)
 
 
 @pytest.fixture
