@@ -69,7 +69,7 @@ SELECT count(*) FROM (
 
 def amounts_for(seconds: int) -> dict[str, Decimal]:
     """The budget of each account: some are used up soon, some late, so that something is crossed all the time."""
-    return {f"cust-{number}": Decimal(seconds * 8 * (number + 1)) for number in range(ACCOUNTS)}
+    return {f"cust-{number}": Decimal(seconds * 25 * (number + 1)) for number in range(ACCOUNTS)}
 
 
 def prepare(sink: Sink, amounts: Amounts) -> str:
