@@ -1,9 +1,11 @@
 """All URLs: each app brings its own."""
 
+from django.conf import settings
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from accounts.views import demo_mails, health, home, styleguide
+from reviews.views import stories
 
 urlpatterns = [
     path("healthz", health.live, name="healthz"),
@@ -24,3 +26,5 @@ urlpatterns = [
     path("", include("usage.urls")),
     path("", include("budgets.urls")),
 ]
+if settings.DEMO:
+    urlpatterns.append(path("demo/stories/", stories.stories, name="demo_stories"))

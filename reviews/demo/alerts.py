@@ -11,6 +11,7 @@ from budgets.actions.detect import detect
 from budgets.models import AlertTerms, Budget, BudgetRule
 from consumption_cs.lib.periods import HOUR, add_months
 from consumption_cs.lib.tenancy import Viewer, act_as
+from reviews.demo.alert_stories import load_channels
 from usage.models import AccountDay, UsageDay, Workflow
 
 LOOKED_HOURS, EACH_HOURS = 96, 4  # the stories of the last four days, as the hourly look would have seen them
@@ -24,6 +25,8 @@ RULES = (
 PACE = (BudgetRule.Kind.VELOCITY_FAST, Decimal(4))
 # account → the workflow with a budget of its own within the account's
 WATCHED = {"northwind": "claims-triage", "cobalt": "report-writer", "quanta": "ticket-agent"}
+RUN_OUT = (BudgetRule.Kind.DAYS_BELOW, Decimal(90))
+BURNS_UP = ("helios", "vertex")  # commits that end before their term
 SENSITIVE = {"cobalt": Decimal(50), "quanta": Decimal(40)}  # impact that they want to hear of
 
 
@@ -36,6 +39,7 @@ def load_alerts(organization: Organization, told_from: date, now: datetime) -> N
     for account in accounts:
         with act_as(_manager(account)) as viewer:
             _load_budgets(viewer, account, told_from, now)
+    load_channels(organization)
     for hours_ago in range(LOOKED_HOURS, -1, -EACH_HOURS):
         detect(organization.pk, now - hours_ago * HOUR)
 
@@ -57,7 +61,8 @@ def _load_budgets(viewer: Viewer, account: Account, told_from: date, now: dateti
     amount = _round(days.aggregate(sum=Sum("spend"))["sum"])
     if amount is None:
         return
-    whole = create_budget(viewer, account, NewBudget("Monthly spend", amount, (*RULES, PACE)), now)
+    rules = (*RULES, PACE, RUN_OUT) if account.key in BURNS_UP else (*RULES, PACE)
+    whole = create_budget(viewer, account, NewBudget("Monthly spend", amount, rules), now)
     workflow = Workflow.objects.filter(account=account, key=WATCHED.get(account.key, "")).first()
     if workflow is None:
         return
@@ -65,8 +70,7 @@ def _load_budgets(viewer: Viewer, account: Account, told_from: date, now: dateti
     part = _round(spent.aggregate(sum=Sum("spend"))["sum"])
     if part is not None:
         scope = Budget.Scope.WORKFLOW
-        rules = (*RULES, PACE)
-        within = NewBudget(workflow.name, min(part, amount), rules, scope, workflow=workflow, parent=whole)
+        within = NewBudget(workflow.name, min(part, amount), (*RULES, PACE), scope, workflow=workflow, parent=whole)
         create_budget(viewer, account, within, now)
 
 

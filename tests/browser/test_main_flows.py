@@ -147,7 +147,7 @@ def test_the_first_event_with_a_key_made_in_the_browser_turns_the_waiting_page_b
     customers.evaluate("window.neverLeft = true")
     page = visit()
     sign_in(page, seat(waiting.organization))
-    page.get_by_role("navigation", name="Portal").get_by_text("More", exact=True).click()
+    page.get_by_role("navigation", name="Staff").get_by_text("More", exact=True).click()
     page.get_by_role("link", name="Keys", exact=True).click()
     page.get_by_label("Name").fill("Billing worker")
     page.get_by_role("button", name="Make key").click()

@@ -15,6 +15,7 @@ from accounts.models import Organization
 from budgets.actions.catch_up import catch_up
 from budgets.actions.forecast import refresh
 from budgets.actions.verify import verify_nightly
+from reviews.demo.alert_stories import load_alert_stories
 from reviews.demo.alerts import load_alerts
 from reviews.demo.forecasts import load_forecasts
 from reviews.demo.later import corrected_events, load_later
@@ -57,6 +58,7 @@ class Command(BaseCommand):
             load_alerts(organization, told_from, now)
             refresh(organization.pk, read_clock())  # later than what was just planned
             _settle(organization, read_clock())  # looks at the budgets
+            load_alert_stories(organization, read_clock())
             self.stdout.write(f"  {vendor.name}: {sent:,} events stored and settled")
         _write_logins(logins)
 
