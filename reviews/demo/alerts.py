@@ -25,7 +25,7 @@ RULES = (
 PACE = (BudgetRule.Kind.VELOCITY_FAST, Decimal(4))
 # account → the workflow with a budget of its own within the account's
 WATCHED = {"northwind": "claims-triage", "cobalt": "report-writer", "quanta": "ticket-agent"}
-RUN_OUT = (BudgetRule.Kind.DAYS_BELOW, Decimal(90))
+RUN_OUT = (BudgetRule.Kind.DAYS_BELOW, Decimal(120))
 BURNS_UP = ("helios", "vertex")  # commits that end before their term
 SENSITIVE = {"cobalt": Decimal(50), "quanta": Decimal(40)}  # impact that they want to hear of
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.db.models import Q
+
 from accounts.models import Account
 from budgets.models import Alert, BudgetRule, Delivery, Forgiveness, LimitEvent
 from consumption_cs.lib.display import counted
@@ -100,7 +102,13 @@ def _cause(alert: Alert) -> str:
 
 
 def _sent(viewer: Viewer, alert: Alert) -> list[str]:
-    rows = Delivery.objects.visible_to(viewer).filter(alert=alert).select_related("destination").order_by("created_at")
+    """To whom it went. Steps of a limit are told by themselves, under the step's own key."""
+    of_it = Q(alert=alert)
+    if alert.kind in _LIMIT:
+        kind = alert.kind.removeprefix("limit_")
+        for step in LimitEvent.objects.visible_to(viewer).filter(budget=alert.budget_id, kind=kind):
+            of_it |= Q(key__startswith=f"limit.{kind}:{step.pk}:")
+    rows = Delivery.objects.visible_to(viewer).filter(of_it).select_related("destination").order_by("created_at")
     return list(dict.fromkeys(_line(row) for row in rows))
 
 
