@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 AT_ONCE, AT_ONCE_FOR_ORGANIZATION = 64, 32  # threads that wait for answers
 AT_ONCE_FOR_ONE, AT_ONCE_FOR_MAIL = 2, 8  # for one destination; by mail, for an organization: one server takes it all
-LEASE = timedelta(seconds=90)
+LEASE = timedelta(seconds=45)  # three times what a try may take: a worker that died delays a message by no more
 FAILS_FOR = timedelta(days=5)
 SECONDS_OF_ROUND, SECONDS_BETWEEN_LOOKS = 2.0, 0.25
 State = Delivery.State
