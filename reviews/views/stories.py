@@ -5,7 +5,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from accounts.http import viewer_of
-from accounts.permissions import requires
+from accounts.permissions import can, requires
 from reviews.demo.told import told_stories
 
 
@@ -13,4 +13,6 @@ from reviews.demo.told import told_stories
 @requires("alert.view", staff=True)
 def stories(request: HttpRequest) -> HttpResponse:
     """One row for each story."""
-    return render(request, "reviews/stories.html", {"stories": told_stories(viewer_of(request))})
+    viewer = viewer_of(request)
+    context = {"stories": told_stories(viewer), "may_log": can(viewer, "destination.manage")}
+    return render(request, "reviews/stories.html", context)
