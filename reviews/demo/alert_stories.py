@@ -13,6 +13,7 @@ from budgets.actions.evaluate import evaluate_now
 from budgets.actions.forgiveness import approve, request_forgiveness
 from budgets.actions.limits import NewLimit, set_limit
 from budgets.models import Alert, Budget, BudgetRule, Delivery, Destination, Limit
+from budgets.reports.forgiveness import working
 from consumption_cs.lib.tenancy import Viewer, act_as
 from usage.models import UsageDay, Workflow
 
@@ -70,6 +71,8 @@ def _escalate_backfill(account: Account, now: datetime) -> None:
     with act_as(_manager(account)) as viewer:
         acknowledge(viewer, alert, looked + ANSWERED_AFTER)
         judge(viewer, alert, Alert.Feedback.EXPECTED, looked + ANSWERED_AFTER)
+        if working(viewer, account, alert, now).problem:  # so early in a month that it made no difference, say
+            return
         asked = request_forgiveness(viewer, account, alert, "A backfill was started twice by mistake.", now)
     with act_as(_seat(account.organization, Role.FINANCE)) as viewer:
         approve(viewer, asked, "Once, as agreed: the job now asks before it starts.", now)
