@@ -13,6 +13,7 @@ ROUTES: dict[str, dict[str, str]] = {
     "budgets.tasks.deliver*": {"queue": "delivery"},
     "budgets.tasks.watch_limits": {"queue": "delivery"},  # in seconds, so not behind reports
     "budgets.tasks.*": {"queue": "reports"},
+    "reviews.tasks.*": {"queue": "reports"},
     "usage.tasks.*": {"queue": "reports"},
     "accounts.tasks.*": {"queue": "delivery"},
 }

@@ -25,6 +25,7 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("", include("usage.urls")),
     path("", include("budgets.urls")),
+    path("", include("reviews.urls")),
 ]
 if settings.DEMO:
     urlpatterns.append(path("demo/stories/", stories.stories, name="demo_stories"))
