@@ -80,7 +80,7 @@ _CHANGES = {
                     finally:
                         connection.close()
                 threading.Thread(target=work, daemon=True).start()
-                return accept.Accepted(items=len(items), accepted=len(items))
+                return accept.Accepted(len(items), len(items), 0, 0, 0, {})
             events.accept_events = accept_events
         """,
     # Nothing remembers which events came before.
