@@ -93,18 +93,6 @@ _CHANGES = {
                 if isinstance(value, str) and "INSERT INTO usage_event_key" in value:
                     setattr(staging, name, value.replace("ON CONFLICT DO NOTHING RETURNING key", "RETURNING key"))
         """,
-    # What is crossed is looked at before the use that crosses it has become money.
-    "alert_before_rollup": """
-        def apply():
-            from budgets.actions import settle
-            plain, rate = settle._settle, settle.rate_accounts
-            def before(organization_id, now, claim):
-                settle.evaluate_really(organization_id, now, claim.accounts, {})
-                return rate(organization_id, now, claim)
-            settle.evaluate_really = settle.evaluate
-            settle.evaluate = lambda *args, **kwargs: []
-            settle.rate_accounts = before
-        """,
     "async_commit": "def apply():\n    pass\n",
 }
 MUTANTS = tuple(_CHANGES)

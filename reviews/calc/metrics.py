@@ -182,7 +182,6 @@ DEFINITIONS: dict[str, Definition] = {
     "late_percent": _d(
         30, "Late events", "percent", "Events of 7 days that came more than an hour after they happened.", "", -1,
     ),
-    "rejected_percent": _d(30, "Rejected events", "percent", "Events of 7 days kept aside ÷ all that came.", "", -1),
     "spend_28": _d(8, "Spend of 28 days", "money", "Spend of the last 28 closed days.", "", 1),
     "silent_days": _d(
         0, "Days without use", "days", "Closed days in a row, up to yesterday, without spend.",
