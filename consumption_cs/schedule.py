@@ -85,6 +85,12 @@ BEAT: dict[str, dict[str, Any]] = {
         "schedule": crontab(minute=45, hour=3),
         "options": {"expires": 3600},
     },
+    # After the hour in which a zone's forecasts are made; what is fresh costs one query.
+    "metrics": {
+        "task": "reviews.tasks.measure_all",
+        "schedule": crontab(minute="10,40"),
+        "options": {"expires": 1200},
+    },
     "forecast intervals": {
         "task": "budgets.tasks.recalibrate_forecasts",
         "schedule": crontab(minute=15, hour=4, day_of_week="mon"),

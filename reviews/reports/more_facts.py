@@ -96,7 +96,7 @@ def _facts(account: Account, parts: _Parts, excused: Sequence[ExcusedSpan], is_p
     opinion = parts.opinions.get(account.pk)
     open_alerts, alerts_7, spikes = parts.alerts.get(account.pk, (0, 0, 0))
     return MoreFacts(
-        account.contract_starts_on or parts.contracts.get(account.pk),
+        min((day for day in (account.contract_starts_on, parts.contracts.get(account.pk)) if day), default=None),
         open_alerts,
         alerts_7,
         spikes,

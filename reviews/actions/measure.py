@@ -1,0 +1,109 @@
+"""The daily look at accounts: their metrics, health and signals are kept by day, and plays begin and end by them."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from uuid import UUID
+
+from django.db import connection
+
+from accounts.models import Account
+from consumption_cs.lib.tenancy import Viewer, act_as
+from reviews.models import AccountMetrics
+from reviews.reports.account_facts import AccountFacts, account_facts
+from reviews.reports.metric_values import Values, metric_values
+from reviews.reports.more_facts import more_facts
+
+BLOCK = 250  # accounts at once: their facts fit into memory, and their rows into one statement
+AFTER_MIDNIGHT = timedelta(hours=1)  # of the account: what came late in the evening has arrived
+LOOKED_AT_LAST = timedelta(hours=6)  # until the same day is looked at again: calls, visits and opinions change too
+
+# Those whose last closed day is not kept, and those whose row of it is old.
+_DUE = """
+SELECT account.id FROM accounts_account AS account
+WHERE account.organization_id = %(organization)s AND NOT EXISTS (
+    SELECT 1 FROM reviews_accountmetrics AS kept
+    WHERE kept.organization_id = account.organization_id AND kept.account_id = account.id
+        AND kept.day >= (%(then)s AT TIME ZONE account.timezone)::date - 1 AND kept.computed_at >= %(old)s
+)
+ORDER BY account.id
+"""
+
+
+def measure_due(organization_id: UUID, now: datetime) -> int:
+    """Measure the accounts whose last closed day is not kept or whose row is six hours old; return how many."""
+    with act_as(Viewer(organization_id)), connection.cursor() as cursor:
+        cursor.execute(
+            _DUE,
+            {"organization": organization_id, "then": now - AFTER_MIDNIGHT, "old": now - LOOKED_AT_LAST},
+        )
+        due = [pk for (pk,) in cursor.fetchall()]
+    return measure_accounts(organization_id, now, due) if due else 0
+
+
+def measure_accounts(
+    organization_id: UUID, now: datetime, account_ids: Iterable[UUID] | None = None, *, is_present: bool = True
+) -> int:
+    """Keep the metrics of each account's last closed day at `now`, and what follows from them; return how many.
+
+    A second call replaces the rows. `is_present` False: `now` has passed, and what is not kept by day stays unknown.
+    In transactions of 250 accounts, one after another.
+    """
+    wanted = _wanted(organization_id, account_ids)
+    for first in range(0, len(wanted), BLOCK):
+        with act_as(Viewer(organization_id)):
+            _measure(organization_id, now, wanted[first : first + BLOCK], is_present)
+    return len(wanted)
+
+
+def measure_days(organization_id: UUID, days: Sequence[date], account_ids: Iterable[UUID] | None = None) -> None:
+    """Measure days that have passed, in order, as they would have been: for a new recipe, and for the demo."""
+    wanted = _wanted(organization_id, account_ids)
+    for day in sorted(days):
+        # Behind midnight of every zone in which that day has closed: at 14:00 UTC of the next it has everywhere.
+        now = datetime.combine(day + timedelta(days=1), time(14), tzinfo=UTC)
+        measure_accounts(organization_id, now, wanted, is_present=False)
+
+
+def _wanted(organization_id: UUID, account_ids: Iterable[UUID] | None) -> list[UUID]:
+    if account_ids is not None:
+        return sorted(account_ids)
+    with act_as(Viewer(organization_id)):
+        return list(
+            Account.objects.filter(organization_id=organization_id).order_by("pk").values_list("pk", flat=True)
+        )
+
+
+def _measure(organization_id: UUID, now: datetime, account_ids: Sequence[UUID], is_present: bool) -> None:
+    facts = account_facts(organization_id, now, account_ids)
+    more = more_facts(organization_id, now, [one.account for one in facts], is_present=is_present)
+    values = {one.account.pk: metric_values(one, more[one.account.pk], now) for one in facts}
+    _keep_metrics(organization_id, now, facts, values)
+
+
+def _keep_metrics(
+    organization_id: UUID, now: datetime, facts: Sequence[AccountFacts], values: dict[UUID, Values]
+) -> None:
+    AccountMetrics.objects.bulk_create(
+        [
+            AccountMetrics(
+                organization_id=organization_id,
+                account_id=one.account.pk,
+                day=one.today - timedelta(days=1),
+                values=_as_kept(values[one.account.pk]),
+                data_through=one.last_event_at,
+                computed_at=now,
+            )
+            for one in facts
+        ],
+        update_conflicts=True,
+        unique_fields=["organization", "account", "day"],
+        update_fields=["values", "data_through", "computed_at"],
+    )
+
+
+def _as_kept(values: Values) -> dict[str, dict[str, object]]:
+    return {
+        name: {"value": None if found.value is None else str(found.value), "reason": found.reason}
+        | ({"inputs": found.inputs} if found.inputs else {})
+        for name, found in values.items()
+    }
