@@ -1,0 +1,1 @@
+"""Files of the book of business."""
