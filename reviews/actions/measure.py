@@ -89,21 +89,16 @@ def _keep_metrics(
                 organization_id=organization_id,
                 account_id=one.account.pk,
                 day=one.today - timedelta(days=1),
-                values=_as_kept(values[one.account.pk]),
+                numbers={name: str(row.value) for name, row in found.items() if row.value is not None},
+                reasons={name: row.reason for name, row in found.items() if row.value is None},
+                inputs={name: row.inputs for name, row in found.items() if row.inputs},
                 data_through=one.last_event_at,
                 computed_at=now,
             )
             for one in facts
+            for found in (values[one.account.pk],)
         ],
         update_conflicts=True,
         unique_fields=["organization", "account", "day"],
-        update_fields=["values", "data_through", "computed_at"],
+        update_fields=["numbers", "reasons", "inputs", "data_through", "computed_at"],
     )
-
-
-def _as_kept(values: Values) -> dict[str, dict[str, object]]:
-    return {
-        name: {"value": None if found.value is None else str(found.value), "reason": found.reason}
-        | ({"inputs": found.inputs} if found.inputs else {})
-        for name, found in values.items()
-    }

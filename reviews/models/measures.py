@@ -14,15 +14,17 @@ from usage.models import Workflow
 class AccountMetrics(models.Model):
     """The metrics of an account as of the end of a local day; a later look at the same day replaces them.
 
-    `values` is {name: {"value": number as text or null, "reason": why it is null, "inputs": {…}}}; a value that is
-    not known is null with its reason, never zero. Money is in the account's currency.
+    `numbers` is {name: number as text}; what is not known is not in it, never zero, and `reasons` says why. `inputs`
+    is {name: what it was computed from}. Money is in the account's currency.
     """
 
     pk = models.CompositePrimaryKey("organization_id", "account_id", "day")
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, db_constraint=False)
     account = models.ForeignKey(Account, on_delete=models.PROTECT, db_constraint=False)
     day = models.DateField()
-    values = models.JSONField()
+    numbers = models.JSONField()  # apart from the rest, so that lists of many accounts and days read little
+    reasons = models.JSONField(default=dict)
+    inputs = models.JSONField(default=dict)
     data_through = models.DateTimeField(null=True)
     computed_at = models.DateTimeField()
 

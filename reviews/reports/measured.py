@@ -8,6 +8,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import orjson
+from django.db import connection
+
 from reviews.models import AccountMetrics, HealthDay
 
 NOT_MEASURED = "Not measured yet: it is done every night."
@@ -17,42 +20,65 @@ NOT_MEASURED = "Not measured yet: it is done every night."
 class Measured:
     """One account's metrics as of the end of local `day`; `day` None: never measured.
 
-    `values` is {name: {"value", "reason", "inputs"}} as it is kept; read it through `number`, `reason`, `inputs`.
+    Read through `number`, `reason` and `inputs`. Without reasons and inputs where only numbers were asked for.
     """
 
     account_id: UUID
     day: date | None = None
-    values: dict[str, Any] = field(default_factory=dict)
+    numbers: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    kept_inputs: dict[str, Any] = field(default_factory=dict)
     data_through: datetime | None = None
     computed_at: datetime | None = None
 
     def number(self, name: str) -> Decimal | None:
         """The metric's value; None: not known, for `reason(name)`."""
-        text = self.values.get(name, {}).get("value")
+        text = self.numbers.get(name)
         return None if text is None else Decimal(text)
 
     def reason(self, name: str) -> str:
         """Why the metric is not known; "" when it is."""
-        found = self.values.get(name)
-        return NOT_MEASURED if found is None else str(found.get("reason", ""))
+        return "" if name in self.numbers else self.reasons.get(name, NOT_MEASURED)
 
     def inputs(self, name: str) -> dict[str, Any]:
         """What the metric was computed from."""
-        return self.values.get(name, {}).get("inputs") or {}
+        return self.kept_inputs.get(name) or {}
 
 
-def latest_metrics(organization_id: UUID, account_ids: Collection[UUID]) -> dict[UUID, Measured]:
-    """Return the newest metrics of each account; one without has `day` None. One query."""
-    rows = AccountMetrics.objects.filter(organization_id=organization_id, account__in=list(account_ids))
-    newest = rows.order_by("account_id", "-day").distinct("account_id")
-    found = {row.account_id: _measured(row) for row in newest}
-    return {pk: found.get(pk) or Measured(pk) for pk in account_ids}
+# One look into the index for each account: DISTINCT ON would read all its days.
+_NEWEST = """
+SELECT kept.account_id, kept.day, kept.numbers, {more} kept.data_through, kept.computed_at
+FROM unnest(%(accounts)s::uuid[]) AS wanted(id)
+CROSS JOIN LATERAL (
+    SELECT * FROM reviews_accountmetrics
+    WHERE organization_id = %(organization)s AND account_id = wanted.id AND day <= %(day)s
+    ORDER BY day DESC LIMIT 1
+) AS kept
+"""
 
 
-def metrics_on(organization_id: UUID, account_ids: Collection[UUID], day: date) -> dict[UUID, Measured]:
+def latest_metrics(
+    organization_id: UUID, account_ids: Collection[UUID], *, numbers_only: bool = False
+) -> dict[UUID, Measured]:
+    """Return the newest metrics of each account; one without has `day` None. One query.
+
+    `numbers_only`: without reasons and inputs, for lists of many accounts.
+    """
+    return metrics_on(organization_id, account_ids, date.max, numbers_only=numbers_only)
+
+
+def metrics_on(
+    organization_id: UUID, account_ids: Collection[UUID], day: date, *, numbers_only: bool = False
+) -> dict[UUID, Measured]:
     """Return each account's newest metrics of `day` or before; one without has `day` None. One query."""
-    rows = AccountMetrics.objects.filter(organization_id=organization_id, account__in=list(account_ids), day__lte=day)
-    found = {row.account_id: _measured(row) for row in rows.order_by("account_id", "-day").distinct("account_id")}
+    more = "" if numbers_only else "kept.reasons, kept.inputs,"
+    named = {"organization": organization_id, "accounts": [str(pk) for pk in account_ids], "day": day}
+    found: dict[UUID, Measured] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(_NEWEST.format(more=more), named)
+        for account, on, numbers, *rest in cursor.fetchall():
+            others = [{}, {}] if numbers_only else [orjson.loads(text) for text in rest[:2]]
+            found[account] = Measured(account, on, orjson.loads(numbers), *others, *rest[-2:])
     return {pk: found.get(pk) or Measured(pk) for pk in account_ids}
 
 
@@ -65,9 +91,10 @@ def metric_history(
         organization_id=organization_id, account__in=list(account_ids), day__gte=since
     )
     found: dict[UUID, list[tuple[date, dict[str, Decimal | None]]]] = defaultdict(list)
-    for row in rows.order_by("account_id", "day"):
-        measured = _measured(row)
-        found[row.account_id].append((row.day, {name: measured.number(name) for name in wanted}))
+    texts = [KeyTextTransform(name, "numbers") for name in wanted]
+    for account, day, *values in rows.order_by("account_id", "day").values_list("account_id", "day", *texts):
+        numbers = [None if text is None else Decimal(text) for text in values]
+        found[account].append((day, dict(zip(wanted, numbers, strict=True))))
     return found
 
 
@@ -86,7 +113,3 @@ def health_history(
     for row in rows.order_by("account_id", "day"):
         found[row.account_id].append(row)
     return dict(found)
-
-
-def _measured(row: AccountMetrics) -> Measured:
-    return Measured(row.account_id, row.day, row.values, row.data_through, row.computed_at)
