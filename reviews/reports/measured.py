@@ -10,6 +10,7 @@ from uuid import UUID
 
 import orjson
 from django.db import connection
+from django.db.models.fields.json import KeyTextTransform
 
 from reviews.models import AccountMetrics, HealthDay
 
@@ -72,7 +73,7 @@ def metrics_on(
 ) -> dict[UUID, Measured]:
     """Return each account's newest metrics of `day` or before; one without has `day` None. One query."""
     more = "" if numbers_only else "kept.reasons, kept.inputs,"
-    named = {"organization": organization_id, "accounts": [str(pk) for pk in account_ids], "day": day}
+    named: dict[str, Any] = {"organization": organization_id, "accounts": [str(pk) for pk in account_ids], "day": day}
     found: dict[UUID, Measured] = {}
     with connection.cursor() as cursor:
         cursor.execute(_NEWEST.format(more=more), named)
