@@ -10,8 +10,9 @@ from accounts.models import Account
 from consumption_cs.lib.tenancy import Viewer, act_as
 from reviews.models import AccountMetrics
 from reviews.reports.account_facts import AccountFacts, account_facts
-from reviews.reports.metric_values import Values, metric_values
+from reviews.reports.metric_values import Values, metric_values, waste_values
 from reviews.reports.more_facts import more_facts
+from reviews.reports.waste_then import waste_then
 
 BLOCK = 250  # accounts at once: their facts fit into memory, and their rows into one statement
 AFTER_MIDNIGHT = timedelta(hours=1)  # of the account: what came late in the evening has arrived
@@ -76,7 +77,11 @@ def _wanted(organization_id: UUID, account_ids: Iterable[UUID] | None) -> list[U
 def _measure(organization_id: UUID, now: datetime, account_ids: Sequence[UUID], is_present: bool) -> None:
     facts = account_facts(organization_id, now, account_ids)
     more = more_facts(organization_id, now, [one.account for one in facts], is_present=is_present)
-    values = {one.account.pk: metric_values(one, more[one.account.pk], now) for one in facts}
+    wasted = waste_then(organization_id, {one.account.pk: one.today for one in facts})
+    values = {
+        one.account.pk: metric_values(one, more[one.account.pk], now) | waste_values(wasted[one.account.pk])
+        for one in facts
+    }
     _keep_metrics(organization_id, now, facts, values)
 
 

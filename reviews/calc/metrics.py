@@ -11,6 +11,9 @@ from typing import Any, Literal
 Unit = Literal["money", "percent", "ratio", "days", "count", "hours", "score", "flag"]
 
 
+PLACES = Decimal("0.0001")
+
+
 @dataclass(frozen=True, slots=True)
 class Definition:
     """What a metric is called, its unit, its formula in words, and what is said of the edges.
@@ -34,6 +37,14 @@ class Value:
     value: Decimal | None
     reason: str = ""
     inputs: dict[str, Any] | None = None
+
+
+def number(value: float | Decimal | None, reason: str = "", **inputs: Any) -> Value:
+    """Return a value with four places, or null with its reason."""
+    if value is None:
+        return Value(None, reason, inputs or None)
+    exact = value if isinstance(value, Decimal) else Decimal(repr(float(value)))
+    return Value(exact.quantize(PLACES), "", inputs or None)
 
 
 def _d(number: int, label: str, unit: Unit, formula: str, edges: str = "", better: int = 0,
@@ -217,4 +228,5 @@ DEFINITIONS: dict[str, Definition] = {
     ),
 }  # fmt: skip
 
+Values = dict[str, Value]
 PORTAL = tuple(name for name, one in DEFINITIONS.items() if not one.is_internal)

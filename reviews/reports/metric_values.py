@@ -1,7 +1,5 @@
 """The metrics of one account from its facts: each a number, or null with its reason in words."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,26 +9,19 @@ import numpy as np
 from budgets.calc.burn_rate import burn_rate
 from budgets.calc.suppressed import suppressed
 from budgets.reports.excused import BoolDays, excused_days
-from consumption_cs.lib.money import exactly
-from consumption_cs.lib.periods import Period, day_start, zone_of
 from reviews.calc import production, spend_metrics
-from reviews.calc.concentration import WEEKS, concentration, weeks_in_band
-from reviews.calc.metrics import DEFINITIONS, Value
+from reviews.calc.concentration import concentration
+from reviews.calc.metrics import DEFINITIONS, PLACES, Value, Values, number
 from reviews.calc.onboarding import first_value
+from reviews.calc.waste import Waste
 from reviews.reports.account_facts import AccountFacts
-from reviews.reports.commits_then import CommitThen
+from reviews.reports.commit_values import NOT_THEN, budgets_values, commits_values, forecast_values, margin_value
 from reviews.reports.more_facts import MoreFacts
 from reviews.reports.workflow_days import WorkflowDays
 
 ZERO, HUNDRED = Decimal(0), Decimal(100)
-NO_COMMIT = "No commit is in force."
-NOT_THEN = "Not kept for days before it was first measured."
-NO_FORECAST = "No forecast yet."
-STALE_MOOD = 120
-_PLACES = Decimal("0.0001")
-EARLY_DAYS, EARLY_SHARE = 21, Decimal("0.1")
+STALE_MOOD = 120  # days
 MOODS = {"positive": Decimal(100), "neutral": Decimal(50), "negative": ZERO}
-Values = dict[str, Value]
 
 
 def metric_values(facts: AccountFacts, more: MoreFacts, now: datetime) -> Values:
@@ -43,12 +34,12 @@ def metric_values(facts: AccountFacts, more: MoreFacts, now: datetime) -> Values
     found |= _first(facts, more)
     found |= _spend(facts, excused)
     found |= _workflows(facts)
-    found |= _commits(facts, excused)
-    found |= _forecast(facts)
-    found |= _budgets(more)
+    found |= commits_values(facts, excused)
+    found |= forecast_values(facts)
+    found |= budgets_values(more)
     found |= _trust(facts, more, now)
     found |= _people(facts, now)
-    found["margin_percent"] = _margin(more)
+    found["margin_percent"] = margin_value(more)
     for name, count in (("open_spikes", more.open_spikes), ("open_alerts", more.open_alerts),
                         ("alerts_7", more.alerts_7)):  # fmt: skip
         found[name] = Value(Decimal(count))
@@ -57,12 +48,17 @@ def metric_values(facts: AccountFacts, more: MoreFacts, now: datetime) -> Values
     return found
 
 
-def number(value: float | Decimal | None, reason: str = "", **inputs: Any) -> Value:
-    """A value with four places, or null with its reason."""
-    if value is None:
-        return Value(None, reason, inputs or None)
-    exact = value if isinstance(value, Decimal) else Decimal(repr(float(value)))
-    return Value(exact.quantize(_PLACES), "", inputs or None)
+def waste_values(found: Waste) -> Values:
+    """Return the metrics of waste; `found` is of the last 28 closed days."""
+    none = "No spend in the last 28 days."
+    return {
+        "waste": number(
+            found.total if found.spend > 0 else None, none,
+            failed=str(found.failed), retries=str(found.retries), duplicates=str(found.duplicates),
+            idle_minimum=str(found.idle_minimum), credit_candidate=str(found.credit_candidate),
+        ),
+        "waste_percent": number(found.percent, none),
+    }  # fmt: skip
 
 
 def _first(facts: AccountFacts, more: MoreFacts) -> Values:
@@ -191,135 +187,6 @@ def _reliability(live: list[WorkflowDays]) -> Values:
     }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class _Term:
-    granted: Decimal
-    drawn: Decimal
-    left: Decimal
-    planned: Decimal  # share of the commits that a straight line had used by now
-    elapsed: Decimal
-    days: int  # since the first began
-    ends_on: date | None
-
-
-@exactly
-def _term(commits: Iterable[CommitThen], today: date, timezone: str) -> _Term | None:
-    rows = [row for row in commits if row.granted > 0]
-    if not rows:
-        return None
-    granted, planned, zone = sum((row.granted for row in rows), ZERO), ZERO, zone_of(timezone)
-    for row in rows:
-        if row.ends_on is not None and row.ends_on > row.starts_on:
-            term = Period(day_start(row.starts_on, zone), day_start(row.ends_on, zone))
-            planned += row.granted * term.elapsed_share(day_start(today, zone))
-    ends = [row.ends_on for row in rows if row.ends_on is not None]
-    first, last = min(row.starts_on for row in rows), max(ends, default=None)
-    gone = Decimal((today - first).days)
-    return _Term(
-        granted,
-        sum((row.drawn for row in rows), ZERO),
-        sum((row.left for row in rows), ZERO),
-        planned / granted,
-        min(gone / Decimal((last - first).days), Decimal(1)) if last is not None and last > first else ZERO,
-        int(gone),
-        last,
-    )
-
-
-def _commits(facts: AccountFacts, excused: BoolDays | None) -> Values:
-    term = _term(facts.commits, facts.today, facts.account.timezone)
-    names = ("commit_used_percent", "commit_granted", "commit_left", "term_elapsed_percent", "term_days_left",
-             "pacing", "in_band_percent", "spend_to_plan_percent")  # fmt: skip
-    if term is None:
-        ends = facts.account.contract_ends_on
-        left = Value(Decimal((ends - facts.today).days)) if ends and ends > facts.today else Value(None, NO_COMMIT)
-        return dict.fromkeys(names, Value(None, NO_COMMIT)) | {"term_days_left": left}
-    endless = "The commit has no end."
-    used = term.drawn / term.granted
-    early = term.days < EARLY_DAYS or term.elapsed < EARLY_SHARE
-    return {
-        "commit_used_percent": number(used * 100),
-        "commit_granted": number(term.granted),
-        "commit_left": number(term.left),
-        "term_elapsed_percent": number(term.elapsed * 100 if term.ends_on else None, endless),
-        "term_days_left": number(Decimal((term.ends_on - facts.today).days) if term.ends_on else None, endless),
-        "pacing": number(
-            used / term.planned if term.ends_on and not early and term.planned > 0 else None,
-            endless if not term.ends_on else f"Too early to say: {term.days} days of the term are gone.",
-            used=str(used.quantize(_PLACES)), planned=str(term.planned.quantize(_PLACES)),
-        ),
-    } | _plan(facts, term, excused)  # fmt: skip
-
-
-def _plan(facts: AccountFacts, term: _Term, excused: BoolDays | None) -> Values:
-    """Weeks in band and spend against plan: the plan of a day is the commit over the days of its term."""
-    if term.ends_on is None or term.elapsed <= 0:
-        return dict.fromkeys(("in_band_percent", "spend_to_plan_percent"), Value(None, "The commit has no plan yet."))
-    per_day = term.granted / (Decimal(term.days) / term.elapsed)
-    within = facts.spend[-term.days :] if term.days else facts.spend[:0]
-    totals = [Decimal(repr(total)) for total in spend_metrics.weeks(within, WEEKS)]
-    marks = None
-    if excused is not None and totals:
-        marks = [bool(week.any()) for week in excused[-7 * len(totals) :].reshape(len(totals), 7)]
-    share, weeks = weeks_in_band(totals, per_day * 7, marks)
-    short = "Too early to say: needs 28 days of the term."
-    return {
-        "in_band_percent": number(share if weeks >= 4 else None, short, weeks=weeks, target=str(per_day * 7)),
-        "spend_to_plan_percent": number(
-            _money(within[-28:]) / (per_day * 28) * 100 if len(within) >= 28 else None, short,
-            plan=str((per_day * 28).quantize(_PLACES)),
-        ),
-    }  # fmt: skip
-
-
-def _forecast(facts: AccountFacts) -> Values:
-    run = facts.run
-    names = ("run_out_p10", "run_out_p50", "run_out_p90", "run_out_percent", "month_end_p10", "month_end_p50",
-             "month_end_p90", "overage", "overage_percent", "shelfware", "shelfware_percent")  # fmt: skip
-    if run is None or run.basis == "none":
-        return dict.fromkeys(names, Value(None, NO_FORECAST))
-    months = {
-        f"month_end_{name}": number(getattr(run, f"period_{name}"), NO_FORECAST) for name in ("p10", "p50", "p90")
-    }
-    if run.remaining is None:
-        return dict.fromkeys(names, Value(None, NO_COMMIT)) | months
-    chance = None if run.p_exhausted is None else run.p_exhausted * 100
-    term = _term(facts.commits, facts.today, facts.account.timezone)
-    unused = _unused_chance(run, term)
-    if run.exhausted_on is not None:
-        outs = {
-            f"run_out_{name}": Value(ZERO, "", {"on": run.exhausted_on.isoformat()}) for name in ("p10", "p50", "p90")
-        }
-    else:
-        outs = {
-            f"run_out_{name}": _days(getattr(run, f"exhaust_{name}"), facts.today) for name in ("p10", "p50", "p90")
-        }
-    return months | outs | {
-        "run_out_percent": number(chance, "The commit has no end."),
-        "overage": number(run.overage_mean, "The commit has no end."),
-        "overage_percent": number(chance, "The commit has no end."),
-        "shelfware": number(run.unused_mean, "The commit has no end."),
-        "shelfware_percent": number(unused, "The commit has no end."),
-    }  # fmt: skip
-
-
-def _unused_chance(run: Any, term: _Term | None) -> float | None:
-    if term is None or run.unused_p10 is None or run.unused_p90 is None or run.p_exhausted is None:
-        return None
-    tenth = float(term.granted) / 10
-    return spend_metrics.chance_above(tenth, run.p_exhausted, float(run.unused_p10), float(run.unused_p90)) * 100
-
-
-def _budgets(more: MoreFacts) -> Values:
-    reason = "No budget." if more.is_present else NOT_THEN
-    fullest = max(more.budgets, key=lambda use: use.percent, default=None)
-    return {
-        "budget_used_percent": number(
-            fullest.percent if fullest else None, reason, budget=str(fullest.budget.pk) if fullest else None
-        ),
-    }
-
-
 def _trust(facts: AccountFacts, more: MoreFacts, now: datetime) -> Values:
     last = facts.last_event_at
     misses = [(abs(actual - p50), actual) for p50, actual in more.scores]
@@ -360,16 +227,6 @@ def _people(facts: AccountFacts, now: datetime) -> Values:
     }  # fmt: skip
 
 
-def _margin(more: MoreFacts) -> Value:
-    if not more.is_present:
-        return Value(None, NOT_THEN)
-    line = more.margin
-    ratio = line.now.ratio if line else None
-    if line is None or ratio is None:
-        return Value(None, "No cost is known for what was used this month.")
-    return number(ratio * 100, revenue=str(line.now.revenue), cost=str(line.now.cost), coverage=str(line.now.coverage))
-
-
 def _runs(flow: WorkflowDays) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Successful runs a day; where work does not say how it ended, every event that cost something is one."""
     return np.where(flow.finished > 0, flow.successes, np.where(flow.spend > 0, flow.events, 0.0))
@@ -387,17 +244,11 @@ def _mean(days: Any, length: int) -> Value:
 
 
 def _money(days: Any) -> Decimal:
-    return Decimal(repr(float(days.sum()))).quantize(_PLACES)
+    return Decimal(repr(float(days.sum()))).quantize(PLACES)
 
 
 def _sum(days: Any) -> str:
-    return str(Decimal(repr(float(np.sum(days)))).quantize(_PLACES))
-
-
-def _days(until: date | None, today: date) -> Value:
-    if until is None:
-        return Value(None, "It likely lasts beyond what is looked at.")
-    return Value(Decimal(max((until - today).days, 0)), "", {"on": until.isoformat()})
+    return str(Decimal(repr(float(np.sum(days)))).quantize(PLACES))
 
 
 def _ago(moment: datetime | None, now: datetime) -> float | None:

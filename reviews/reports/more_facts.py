@@ -1,7 +1,7 @@
 """What metrics need beside use and money: alerts, scores of forecasts, opinions, budgets, margin; in few queries."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -10,7 +10,9 @@ from django.db import connection
 from django.db.models import Count, Min, Q
 
 from accounts.models import Account
+from budgets.calc.budget_rules import Fan
 from budgets.models import Alert, Anomaly, Contract, ForecastScore
+from budgets.reports.budget_figures import figures_of
 from budgets.reports.budget_use import BudgetUse, budget_uses
 from budgets.reports.excused import ExcusedSpan, excused_spans
 from consumption_cs.lib.periods import add_months
@@ -53,6 +55,7 @@ class MoreFacts:
     opinion: str = ""
     opinion_on: date | None = None
     budgets: tuple[BudgetUse, ...] = ()
+    fans: Mapping[UUID, Fan] = field(default_factory=dict)  # of budgets that can be forecast
     margin: AccountMargin | None = None
     late: tuple[int, int] | None = None  # events, of which late
     is_present: bool = True
@@ -65,6 +68,7 @@ class _Parts:
     opinions: dict[UUID, RenewalCall]
     contracts: dict[UUID, date]
     budgets: dict[UUID, list[BudgetUse]] = field(default_factory=dict)
+    fans: dict[UUID, Fan] = field(default_factory=dict)
     margins: dict[UUID, AccountMargin] = field(default_factory=dict)
     late: dict[str, tuple[int, int]] = field(default_factory=dict)
 
@@ -82,7 +86,10 @@ def more_facts(
         _contracts(organization_id, ids),
     )
     if is_present:
-        for use in budget_uses(organization_id, now, ids):
+        uses = budget_uses(organization_id, now, ids)
+        figures = figures_of(organization_id, now, uses, everything=True)
+        parts.fans = {pk: found.fan for pk, found in figures.items() if found.fan is not None}
+        for use in uses:
             parts.budgets.setdefault(use.account.pk, []).append(use)
         month = now.date().replace(day=1)
         margins = account_margins(viewer, Months(month, add_months(month, 1)))
@@ -105,6 +112,7 @@ def _facts(account: Account, parts: _Parts, excused: Sequence[ExcusedSpan], is_p
         opinion.opinion if opinion else "",
         opinion.term_ends_on if opinion else None,
         tuple(parts.budgets.get(account.pk, ())),
+        parts.fans,
         parts.margins.get(account.pk),
         parts.late.get(str(account.pk)),
         is_present,
