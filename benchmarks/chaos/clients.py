@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 METER = "work.done"
 ANSWER_SECONDS = 5
 MOST_EVENTS = 20  # in a batch
+MOST_HELD = 50  # batches without an answer, of one client
 
 
 @dataclass(slots=True)
@@ -47,6 +48,10 @@ class Client:
         pick = random.Random(f"{self.seed} {self.number}")  # noqa: S311 - test data
         done: list[Batch] = []
         while not stop.is_set():
+            if len(self.unsure) >= MOST_HELD:  # a sender that cannot deliver makes no more until it can
+                self._try(self.unsure.pop(0), done)
+                time.sleep(pick.uniform(0, 0.1))
+                continue
             batch = self._batch(pick)
             if pick.random() < 0.1:  # it comes after others that were made later
                 self.unsure.append(batch)
