@@ -3,10 +3,10 @@
     python -m benchmarks.book [--json] [--accounts 2000] [--months 18] [--requests 40]
 
 Makes a private PostgreSQL with 2,000 accounts of two workflows, 18 months of days, commits drawn day by day,
-forecasts, people and what was said, generated inside the database. `nightly_s` is reviews.actions.measure.measure_accounts as the
-application's role, with row-level security, run by two processes side by side (each half of the accounts, as two
-workers take two organizations): metrics, health, signals and plays of a day. The book of all and the brief of its
-largest account are then requested over HTTP from the real web server, signed in, one after the other, with
+forecasts, people and what was said, generated inside the database. `nightly_s` is what
+reviews.actions.measure.measure_accounts takes as the application's role, with row-level security, in two processes
+side by side (each half of the accounts): metrics, health, signals and plays of a day. The book of all and the brief
+of its largest account are then requested over HTTP from the real web server, signed in, one after the other, with
 `*_queries` counted in this process. They must not exceed the baseline below by more than a tenth.
 """
 
