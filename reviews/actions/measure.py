@@ -8,10 +8,12 @@ from django.db import connection
 
 from accounts.models import Account
 from consumption_cs.lib.tenancy import Viewer, act_as
+from reviews.actions.health import Scored, score_day
+from reviews.calc.metrics import Values
 from reviews.models import AccountMetrics
 from reviews.reports.account_facts import AccountFacts, account_facts
-from reviews.reports.metric_values import Values, metric_values, waste_values
-from reviews.reports.more_facts import more_facts
+from reviews.reports.metric_values import metric_values, waste_values
+from reviews.reports.more_facts import MoreFacts, more_facts
 from reviews.reports.waste_then import waste_then
 
 BLOCK = 250  # accounts at once: their facts fit into memory, and their rows into one statement
@@ -83,6 +85,14 @@ def _measure(organization_id: UUID, now: datetime, account_ids: Sequence[UUID], 
         for one in facts
     }
     _keep_metrics(organization_id, now, facts, values)
+    scored = [_scored(one, more[one.account.pk], values[one.account.pk]) for one in facts]
+    score_day(organization_id, now, scored)
+
+
+def _scored(one: AccountFacts, more: MoreFacts, values: Values) -> Scored:
+    known = [day for day in (more.contract_on, one.first_on) if day is not None]
+    age = (one.today - min(known)).days if known else 0
+    return Scored(one.account.pk, one.today - timedelta(days=1), values, age)
 
 
 def _keep_metrics(
