@@ -1,12 +1,14 @@
 """The daily look at accounts: their metrics, health and signals are kept by day, and plays begin and end by them."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from django.db import connection
 
 from accounts.models import Account
+from consumption_cs.lib.periods import day_start, zone_of
 from consumption_cs.lib.tenancy import Viewer, act_as
 from reviews.actions.health import Scored, score_day
 from reviews.calc.metrics import Values
@@ -59,12 +61,21 @@ def measure_accounts(
 
 
 def measure_days(organization_id: UUID, days: Sequence[date], account_ids: Iterable[UUID] | None = None) -> None:
-    """Measure days that have passed, in order, as they would have been: for a new recipe, and for the demo."""
-    wanted = _wanted(organization_id, account_ids)
+    """Measure days that have passed, in order, as they would have been: for a new recipe, and for the demo.
+
+    Each account as of an hour after its local midnight.
+    """
+    wanted = set(_wanted(organization_id, account_ids))
+    with act_as(Viewer(organization_id)):
+        rows = Account.objects.filter(organization_id=organization_id).values_list("timezone", "pk")
+        zones: dict[str, list[UUID]] = defaultdict(list)
+        for zone, pk in rows.order_by("timezone", "pk"):
+            if pk in wanted:
+                zones[zone].append(pk)
     for day in sorted(days):
-        # Behind midnight of every zone in which that day has closed: at 14:00 UTC of the next it has everywhere.
-        now = datetime.combine(day + timedelta(days=1), time(14), tzinfo=UTC)
-        measure_accounts(organization_id, now, wanted, is_present=False)
+        for zone, ids in zones.items():
+            now = day_start(day + timedelta(days=1), zone_of(zone)) + AFTER_MIDNIGHT
+            measure_accounts(organization_id, now, ids, is_present=False)
 
 
 def _wanted(organization_id: UUID, account_ids: Iterable[UUID] | None) -> list[UUID]:

@@ -131,9 +131,7 @@ def commit(account: Account, granted: str, drawn: str, starts_on: date, ends_on:
         effective_on=starts_on, expires_on=ends_on,
     )  # fmt: skip
     for kind, day, amount in (("granted", starts_on, D(granted)), ("drawn", TODAY - timedelta(days=1), -D(drawn))):
-        LedgerEntry.objects.create(
-            **own, commit=made, kind=kind, day=day, amount=amount
-        )
+        LedgerEntry.objects.create(**own, commit=made, kind=kind, day=day, amount=amount)
 
 
 def measured(account: Account, **more: Any) -> Any:
@@ -245,6 +243,16 @@ def test_the_local_day_counts_and_an_hour_is_left_for_what_comes_late(db: None) 
     assert measure_due(account.organization_id, morning + timedelta(hours=1)) == 1
     enter(staff_of(account))
     assert latest_metrics(account.organization_id, [account.pk])[account.pk].day == date(2026, 6, 14)
+
+
+def test_a_day_that_has_passed_is_the_local_one_everywhere(db: None) -> None:
+    organization = make_organization()
+    zones = ("Pacific/Auckland", "Pacific/Honolulu", "UTC")
+    accounts = [make_account(organization, zone, timezone=zone) for zone in zones]
+    measure_days(organization.pk, [date(2026, 6, 10)])
+    enter(staff_of(organization))
+    assert {row.day for row in AccountMetrics.objects.filter(account__in=accounts)} == {date(2026, 6, 10)}
+    assert AccountMetrics.objects.count() == 3
 
 
 def test_nothing_is_measured_of_another_organization_and_customers_see_none(account: Account) -> None:
