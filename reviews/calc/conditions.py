@@ -1,7 +1,7 @@
 """When a play begins and ends, and why: conditions over metrics, written as data and told in words. Pure.
 
 A condition is {"metric": name, "op": ">", "value": 1.25, "for_days": 14}, or {"all": […]}, or {"any": […]}. What is
-not known never satisfies a condition.
+not known never satisfies a comparison; {"metric": name, "op": "known"} and "unknown" ask just that, of measured days.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 OPERATORS = {">": "above", ">=": "at least", "<": "below", "<=": "at most", "=": "exactly"}
+STATES = {"known": "is known", "unknown": "is not known"}
 MOST_DEPTH = 4
 
 # Metric → its values, one a day, the newest last; None: not known on that day.
@@ -45,6 +46,8 @@ def check(condition: Any, metrics: Sequence[str], depth: int = 0) -> None:
 def _check_comparison(condition: Mapping[str, Any], metrics: Sequence[str]) -> None:
     if condition.get("metric") not in metrics:
         raise ConditionError(f"“{condition.get('metric')}” is no metric.")
+    if condition.get("op") in STATES:
+        return
     if condition.get("op") not in OPERATORS:
         raise ConditionError(f"Compare with one of {', '.join(OPERATORS)}.")
     if not _is_number(condition.get("value")):
@@ -64,7 +67,13 @@ def evaluate(condition: Mapping[str, Any], history: History) -> Outcome:
 
 
 def _compare(condition: Mapping[str, Any], history: History) -> Outcome:
-    name, operator, wanted = condition["metric"], condition["op"], float(condition["value"])
+    name, operator = condition["metric"], condition["op"]
+    if operator in STATES:
+        seen = list(history.get(name, ()))[-1:]
+        is_known = bool(seen) and seen[0] is not None
+        holds = is_known if operator == "known" else bool(seen) and not is_known
+        return Outcome(holds, (f"{name} {STATES['known' if is_known else 'unknown']}",))
+    wanted = float(condition["value"])
     days = int(condition.get("for_days", 1))
     values = list(history.get(name, ()))[-days:]
     rule = f"{OPERATORS[operator]} {_number(wanted)}" + (f" for {days} days" if days > 1 else "")
