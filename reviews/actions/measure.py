@@ -14,7 +14,7 @@ from reviews.actions.health import Scored, score_day
 from reviews.calc.metrics import Values
 from reviews.models import AccountMetrics
 from reviews.reports.account_facts import AccountFacts, account_facts
-from reviews.reports.metric_values import metric_values, waste_values
+from reviews.reports.metric_values import at_risk_value, metric_values, waste_values
 from reviews.reports.more_facts import MoreFacts, more_facts
 from reviews.reports.waste_then import waste_then
 
@@ -91,10 +91,11 @@ def _measure(organization_id: UUID, now: datetime, account_ids: Sequence[UUID], 
     facts = account_facts(organization_id, now, account_ids)
     more = more_facts(organization_id, now, [one.account for one in facts], is_present=is_present)
     wasted = waste_then(organization_id, {one.account.pk: one.today for one in facts})
-    values = {
-        one.account.pk: metric_values(one, more[one.account.pk], now) | waste_values(wasted[one.account.pk])
-        for one in facts
-    }
+    values: dict[UUID, Values] = {}
+    for one in facts:
+        own = more[one.account.pk]
+        found = metric_values(one, own, now) | waste_values(wasted[one.account.pk])
+        values[one.account.pk] = found | {"at_risk": at_risk_value(one, own, found)}
     _keep_metrics(organization_id, now, facts, values)
     scored = [_scored(one, more[one.account.pk], values[one.account.pk]) for one in facts]
     score_day(organization_id, now, scored)

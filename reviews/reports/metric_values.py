@@ -1,6 +1,6 @@
 """The metrics of one account from its facts: each a number, or null with its reason in words."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +10,7 @@ from budgets.calc.burn_rate import burn_rate
 from budgets.calc.suppressed import suppressed
 from budgets.reports.excused import BoolDays, excused_days
 from reviews.calc import production, spend_metrics
+from reviews.calc.at_risk import KINDS, Stakes, at_risk
 from reviews.calc.concentration import concentration
 from reviews.calc.metrics import DEFINITIONS, PLACES, Value, Values, number
 from reviews.calc.onboarding import first_value
@@ -59,6 +60,30 @@ def waste_values(found: Waste) -> Values:
         ),
         "waste_percent": number(found.percent, none),
     }  # fmt: skip
+
+
+def at_risk_value(facts: AccountFacts, more: MoreFacts, values: Values) -> Value:
+    """Return what hangs on the account, from its other metrics; null where nothing is committed or known."""
+    got = {name: found.value for name, found in values.items()}
+    left = got["term_days_left"]
+    ends_on = None if left is None else facts.today + timedelta(days=int(left))
+    stakes = Stakes(
+        granted=got["commit_granted"],
+        left=got["commit_left"],
+        unused=got["shelfware"],
+        unused_percent=got["shelfware_percent"],
+        overage=got["overage"],
+        overage_percent=got["overage_percent"],
+        top_share=got["top_share_percent"],
+        term_days_left=left,
+        has_begun=facts.billable_on is not None,
+        opinion=more.opinion if more.opinion_on == ends_on else "",
+        overage_agreed=more.is_final and more.opinion == "grow",
+    )
+    found = at_risk(stakes)
+    if not found.kind and stakes.granted is None:
+        return Value(None, "Nothing is committed.")
+    return number(found.amount, kind=found.kind, words=KINDS.get(found.kind, "on plan"))
 
 
 def _first(facts: AccountFacts, more: MoreFacts) -> Values:

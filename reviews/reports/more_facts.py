@@ -53,7 +53,8 @@ class MoreFacts:
     scores: tuple[tuple[float, float], ...] = ()
     excused: tuple[ExcusedSpan, ...] = ()
     opinion: str = ""
-    opinion_on: date | None = None
+    opinion_on: date | None = None  # the end of the term that it is about
+    is_final: bool = False
     budgets: tuple[BudgetUse, ...] = ()
     fans: Mapping[UUID, Fan] = field(default_factory=dict)  # of budgets that can be forecast
     margin: AccountMargin | None = None
@@ -111,6 +112,7 @@ def _facts(account: Account, parts: _Parts, excused: Sequence[ExcusedSpan], is_p
         tuple(excused),
         opinion.opinion if opinion else "",
         opinion.term_ends_on if opinion else None,
+        opinion is not None and opinion.is_final,
         tuple(parts.budgets.get(account.pk, ())),
         parts.fans,
         parts.margins.get(account.pk),
