@@ -49,7 +49,7 @@ class AtRisk:
 
 def at_risk(stakes: Stakes) -> AtRisk:
     """Return the largest of what is at risk; of two that are equal, the one that comes first in KINDS."""
-    left, granted = stakes.left or ZERO, stakes.granted or ZERO
+    left, granted, share = stakes.left or ZERO, stakes.granted or ZERO, stakes.top_share or ZERO
     found = {
         "renewal": granted if _renews_soon(stakes) and stakes.opinion not in GREEN else ZERO,
         "not_started": left if not stakes.has_begun else ZERO,

@@ -1,12 +1,13 @@
 """What hangs on an account: counted once, under its largest kind."""
 
 from decimal import Decimal as D
+from typing import Any
 
 from reviews.calc.at_risk import AtRisk, Stakes, at_risk
 
 
 def test_a_renewal_within_180_days_is_at_risk_until_somebody_is_sure_of_it() -> None:
-    soon = {"granted": D(186000), "left": D(44000), "term_days_left": D(84)}
+    soon: dict[str, Any] = {"granted": D(186000), "left": D(44000), "term_days_left": D(84)}
     assert at_risk(Stakes(**soon)) == AtRisk(D(186000), "renewal")
     assert at_risk(Stakes(**soon, opinion="at_risk")) == AtRisk(D(186000), "renewal")
     assert at_risk(Stakes(**soon, opinion="flat")) == AtRisk()
@@ -20,7 +21,7 @@ def test_a_commit_without_any_use_is_at_risk_as_a_whole() -> None:
 def test_unused_commit_and_overage_count_when_they_are_likely() -> None:
     assert at_risk(Stakes(unused=D(64000), unused_percent=D(92))) == AtRisk(D(64000), "unused")
     assert at_risk(Stakes(unused=D(64000), unused_percent=D(20))) == AtRisk()
-    over = {"overage": D(17000), "overage_percent": D(80)}
+    over: dict[str, Any] = {"overage": D(17000), "overage_percent": D(80)}
     assert at_risk(Stakes(**over)) == AtRisk(D(17000), "overage")
     assert at_risk(Stakes(**over, overage_agreed=True)) == AtRisk()
 
