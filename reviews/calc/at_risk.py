@@ -55,11 +55,7 @@ def at_risk(stakes: Stakes) -> AtRisk:
         "not_started": left if not stakes.has_begun else ZERO,
         "unused": stakes.unused or ZERO if _likely(stakes.unused_percent) else ZERO,
         "overage": stakes.overage or ZERO if _likely(stakes.overage_percent) and not stakes.overage_agreed else ZERO,
-        "one_workflow": (
-            left * stakes.top_share / HUNDRED
-            if stakes.top_share is not None and stakes.top_share > TOP_SHARE
-            else ZERO
-        ),
+        "one_workflow": left * share / HUNDRED if share > TOP_SHARE else ZERO,
     }
     kind = max(KINDS, key=lambda name: found[name])
     return AtRisk(found[kind], kind) if found[kind] > 0 else AtRisk()
