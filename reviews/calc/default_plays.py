@@ -116,7 +116,7 @@ DEFAULT_PLAYS: tuple[DefaultPlay, ...] = (
         "run_out_soon", "Run-out soon",
         "The commit likely ends within 90 days: give notice in stages, with a top-up worked out.",
         _all(_is("run_out_p50", "<=", 90), _is("commit_left", ">", 0)),
-        _any(_is("run_out_p50", ">", 105), _is("run_out_percent", "<", 40), _is("commit_left", "<=", 0)), "csm", 72,
+        _any(_is("run_out_p50", ">", 105), _is("run_out_percent", "<", 40)), "csm", 72,
         (
             Step("Give the first notice", "The likely date with its range.", 3, True),
             Step("Send a top-up scenario", "From “What if”, as PDF.", 14, True),
