@@ -1,0 +1,164 @@
+"""Health as it is shown: the score or the word of a person over it, its band, what moved, and eight weeks of it."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from reviews.calc.recipes import FORCED_REDS
+from reviews.models import HealthDay, HealthOverride
+from reviews.reports.measured import health_history
+
+WEEKS = 8
+GOOD, FAIR = Decimal(80), Decimal(60)
+NOT_SCORED = "Not scored yet: it is done every night."
+
+
+@dataclass(frozen=True, slots=True)
+class PartShown:
+    """One measure in points: `points` of at most `weight`; None: not known, for `reason`. `moved` since then."""
+
+    measure: str
+    label: str
+    weight: Decimal
+    points: Decimal | None
+    value: Decimal | None
+    reason: str
+    moved: Decimal = Decimal(0)
+
+    @property
+    def percent(self) -> Decimal:
+        """How much of its weight was earned, 0 to 100: the length of a bar."""
+        return (self.points or Decimal(0)) * 100 / self.weight if self.weight else Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class HealthShown:
+    """An account's health. `score` is the override's while one holds, else that of `day`; None for `reason`.
+
+    `moved`: points since the day compared with, None if there was no score; `most`: the measure that moved most.
+    `weeks` are (day, score) of the last eight weeks, oldest first.
+    """
+
+    score: Decimal | None = None
+    reason: str = NOT_SCORED
+    day: date | None = None
+    override: HealthOverride | None = None
+    forced: tuple[str, ...] = ()
+    parts: tuple[PartShown, ...] = ()
+    moved: Decimal | None = None
+    most: PartShown | None = None
+    weeks: tuple[tuple[date, Decimal | None], ...] = ()
+
+    @property
+    def band(self) -> str:
+        """`good`, `fair`, `poor`, or `none` without a score."""
+        if self.score is None:
+            return "none"
+        return "good" if self.score >= GOOD else "fair" if self.score >= FAIR else "poor"
+
+    @property
+    def forced_words(self) -> list[str]:
+        """Why it is red whatever it scores."""
+        return [FORCED_REDS.get(name, name) for name in self.forced]
+
+
+def shown_health(
+    organization_id: UUID, account_ids: Collection[UUID], now: datetime, *, since: date | None = None
+) -> dict[UUID, HealthShown]:
+    """Return the health of each account at `now`; two queries for any number.
+
+    What moved is told since `since`, seven days before the newest score by default. For the accounts of one page:
+    nine weeks of each are read.
+    """
+    first = min((now - timedelta(weeks=WEEKS + 1)).date(), since or date.max)
+    history = health_history(organization_id, account_ids, first)
+    overrides = _overrides(organization_id, account_ids, now)
+    return {
+        pk: _shown(history.get(pk, ()), overrides.get(pk), since)
+        if pk in history or pk in overrides
+        else HealthShown()
+        for pk in account_ids
+    }
+
+
+def _overrides(organization_id: UUID, account_ids: Collection[UUID], now: datetime) -> dict[UUID, HealthOverride]:
+    rows = HealthOverride.objects.filter(
+        organization_id=organization_id, account__in=list(account_ids), starts_at__lte=now, ends_at__gt=now
+    )
+    return {row.account_id: row for row in rows.filter(ended_at=None).select_related("by").order_by("starts_at", "pk")}
+
+
+def _shown(days: Sequence[HealthDay], override: HealthOverride | None, since: date | None) -> HealthShown:
+    if not days:
+        return HealthShown(Decimal(override.score), override=override) if override else HealthShown()
+    last = days[-1]
+    then = _on(days[:-1], since or last.day - timedelta(days=7))
+    parts = tuple(_part(row, then) for row in last.parts)
+    moved = last.score - then.score if then is not None and last.score is not None and then.score is not None else None
+    changed = [part for part in parts if part.moved]
+    return HealthShown(
+        Decimal(override.score) if override else last.score,
+        last.reason,
+        last.day,
+        override,
+        tuple(last.forced),
+        parts,
+        moved,
+        max(changed, key=lambda part: abs(part.moved), default=None) if moved is not None else None,
+        tuple(_weeks(days)),
+    )
+
+
+def _on(days: Sequence[HealthDay], day: date) -> HealthDay | None:
+    """The newest of `day` or before."""
+    return next((row for row in reversed(days) if row.day <= day), None)
+
+
+def _part(row: dict[str, Any], then: HealthDay | None) -> PartShown:
+    before = (
+        {one["measure"]: one["points"] for one in then.parts} if then is not None and then.score is not None else {}
+    )
+    points = None if row["points"] is None else Decimal(row["points"])
+    moved = (points or Decimal(0)) - Decimal(before.get(row["measure"]) or 0) if before else Decimal(0)
+    value = None if row["value"] is None else Decimal(row["value"])
+    return PartShown(row["measure"], row["label"], Decimal(row["weight"]), points, value, row["reason"], moved)
+
+
+def _weeks(days: Sequence[HealthDay]) -> list[tuple[date, Decimal | None]]:
+    """One score a week, each the newest of its week, ending with the newest of all."""
+    last, found = days[-1].day, []
+    for ago in range(WEEKS - 1, -1, -1):
+        row = _on(days, last - timedelta(weeks=ago))
+        if row is not None and row.day > last - timedelta(weeks=ago + 1):
+            found.append((row.day, row.score))
+    return found
+
+
+# One look into the index for each account, as for metrics.
+_SCORES = """
+SELECT wanted.id, coalesce(said.score, kept.score)
+FROM unnest(%(accounts)s::uuid[]) AS wanted(id)
+LEFT JOIN LATERAL (
+    SELECT score FROM reviews_healthday WHERE organization_id = %(organization)s AND account_id = wanted.id
+    ORDER BY day DESC LIMIT 1
+) AS kept ON true
+LEFT JOIN LATERAL (
+    SELECT score FROM reviews_healthoverride
+    WHERE organization_id = %(organization)s AND account_id = wanted.id AND ended_at IS NULL
+        AND starts_at <= %(now)s AND ends_at > %(now)s
+    ORDER BY starts_at DESC, id DESC LIMIT 1
+) AS said ON true
+"""
+
+
+def scores(organization_id: UUID, account_ids: Collection[UUID], now: datetime) -> dict[UUID, Decimal | None]:
+    """Return only the score of each account, overrides respected; one query, for lists of thousands."""
+    named = {"organization": organization_id, "accounts": [str(pk) for pk in account_ids], "now": now}
+    with connection.cursor() as cursor:
+        cursor.execute(_SCORES, named)
+        return dict(cursor.fetchall())
