@@ -158,7 +158,7 @@ LEFT JOIN LATERAL (
 
 def scores(organization_id: UUID, account_ids: Collection[UUID], now: datetime) -> dict[UUID, Decimal | None]:
     """Return only the score of each account, overrides respected; one query, for lists of thousands."""
-    named = {"organization": organization_id, "accounts": [str(pk) for pk in account_ids], "now": now}
+    named: dict[str, Any] = {"organization": organization_id, "accounts": [str(pk) for pk in account_ids], "now": now}
     with connection.cursor() as cursor:
         cursor.execute(_SCORES, named)
         return dict(cursor.fetchall())
