@@ -1,0 +1,102 @@
+"""Why an account needs somebody, in one sentence with its figures; and what its money at risk hangs on."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+from consumption_cs.lib.display import counted, percent_text, quantity_text
+from reviews.calc.queue import REASONS, Reason
+from reviews.reports.measured import Measured
+from usage.reports.overview_words import short_date
+
+ZERO = Decimal(0)
+
+
+def sentence(reasons: tuple[Reason, ...], found: Measured, today: date) -> str:
+    """Return the first two reasons as one sentence; "" without any."""
+    said = [words for reason in reasons[:2] if (words := words_of(reason.key, found, today))]
+    if not said:
+        return ""
+    joined = "; ".join([said[0], *(_lower(words) for words in said[1:])])
+    return f"{joined}."
+
+
+def words_of(key: str, found: Measured, today: date) -> str:
+    """Return one reason with its figures, without a full stop."""
+    number = found.number
+
+    def days(name: str) -> int:
+        return int(number(name) or 0)
+
+    def points(name: str) -> str:
+        return percent_text((number(name) or ZERO) / 100, places=0)
+
+    workflow = found.inputs("reliability_gap").get("name") or "A workflow"
+    largest = found.inputs("top_share_percent").get("name") or "One workflow"
+    written = {
+        "exhausted": lambda: "The commit is used up: overage is charged",
+        "silent": lambda: f"No use for {counted(days('silent_days'), 'day')}",
+        "spike": lambda: f"{counted(days('open_spikes'), 'spike')} without an explanation",
+        "stalled": lambda: f"No billable use on day {days('waiting_days')}",
+        "run_out": lambda: _run_out(found),
+        "champion_gone": lambda: "The champion has left",
+        "reliability": lambda: (
+            f"{workflow} at {_success(found)} for {counted(days('failing_days'), 'day')}{_target(found)}"
+        ),
+        "underburn": lambda: f"Drawing at {points_of(number('pacing'))} of plan",
+        "overburn": lambda: f"Drawing at {points_of(number('pacing'))} of plan",
+        "falling": lambda: f"Use down {percent_text(-(number('change_28') or ZERO) / 100, places=0)} in 28 days",
+        "renewal": lambda: f"Renews {short_date(today + timedelta(days=days('term_days_left')))}",
+        "sentiment": lambda: "They were negative when last asked",
+        "no_visit": lambda: f"Nobody signed in for {counted(days('seen_days'), 'day')}",
+        "one_workflow": lambda: f"{largest} is {points('top_share_percent')} of spend",
+        "review": lambda: "A value review is due",
+    }
+    return written[key]() if key in written else REASONS.get(key, "")
+
+
+def points_of(ratio: Decimal | None) -> str:
+    """A ratio as a percentage without decimals."""
+    return percent_text(ratio or ZERO, places=0)
+
+
+def at_risk_words(found: Measured, today: date) -> str:
+    """What the money hangs on, with its date where there is one."""
+    kind = found.inputs("at_risk").get("kind", "")
+    left = found.number("term_days_left")
+    ends = short_date(today + timedelta(days=int(left))) if left is not None else ""
+    words = {
+        "renewal": f"{ends} renewal",
+        "not_started": "commit not started",
+        "unused": f"unused by {ends}" if ends else "likely unused",
+        "overage": "overage, not agreed",
+        "one_workflow": "rests on one workflow",
+        "": "on plan",
+    }
+    return words.get(kind, "")
+
+
+def _run_out(found: Measured) -> str:
+    left, out = found.number("term_days_left"), found.number("run_out_p50")
+    if left is None or out is None:
+        return "The commit likely runs out before its term ends"
+    early = int(left - out)
+    return f"Commit ends {counted(early, 'day')} before the term" if early > 0 else "Commit ends with the term"
+
+
+def _success(found: Measured) -> str:
+    rate = found.inputs("reliability_gap").get("success")
+    return percent_text(Decimal(str(rate)) / 100) if rate is not None else "low success"
+
+
+def _target(found: Measured) -> str:
+    target = found.inputs("reliability_gap").get("target")
+    return f", target {quantity_text(Decimal(target) * 100, places=1)}%" if target else ""
+
+
+def _lower(words: str) -> str:
+    """Its first letter small, unless it begins with a name."""
+    first = words.split(" ", 1)[0]
+    return words[0].lower() + words[1:] if first in _PLAIN else words
+
+
+_PLAIN = {"The", "No", "Nobody", "Use", "Drawing", "Commit", "Renews", "They", "A", "One"}
