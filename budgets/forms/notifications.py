@@ -20,6 +20,10 @@ _PAGERDUTY = re.compile(r"[A-Za-z0-9]{32}")
 Kind = Destination.Kind
 
 
+_OF_ALL = ("alert.", "limit.")
+_OF_STAFF = ("play.", "health.", "signal.", "task.")  # what happens in the book is the vendor's own
+
+
 class DestinationForm(forms.Form):
     """A place and its address, checked as its kind wants it."""
 
@@ -32,13 +36,20 @@ class DestinationForm(forms.Form):
         " e-mail address. It is stored encrypted.",
     )
     topics = forms.MultipleChoiceField(
-        choices=[(name, words) for name, words in TOPICS.items() if name.startswith(("alert.", "limit."))],
+        choices=[(name, words) for name, words in TOPICS.items() if name.startswith(_OF_ALL)],
         required=False,
         widget=forms.CheckboxSelectMultiple,
         label="Only these",
         help_text="None chosen: everything.",
     )
     shown = ""
+
+    def __init__(self, *args: Any, for_staff: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        topics = self.fields["topics"]
+        if for_staff and isinstance(topics, forms.MultipleChoiceField):
+            wanted = (*_OF_ALL, *_OF_STAFF)
+            topics.choices = [(name, words) for name, words in TOPICS.items() if name.startswith(wanted)]
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}

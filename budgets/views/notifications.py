@@ -58,7 +58,7 @@ def route_new(request: HttpRequest, account_id: UUID) -> HttpResponse:
     viewer, account = viewer_of(request), account_of(request)
     form = RouteForm(viewer, account, request.POST)
     if not form.is_valid():
-        return _shown(request, account, DestinationForm(), form, status=422)
+        return _shown(request, account, DestinationForm(for_staff=viewer_of(request).is_staff), form, status=422)
     data = form.cleaned_data
     chosen = data["receiver"]
     seat, place = form.seats.get(chosen), form.places.get(chosen)
@@ -66,7 +66,7 @@ def route_new(request: HttpRequest, account_id: UUID) -> HttpResponse:
         add_route(viewer, account, data["budget"], seat, place, data["is_escalation"])
     except ValidationError as error:
         form.add_error(None, error.messages[0])
-        return _shown(request, account, DestinationForm(), form, status=422)
+        return _shown(request, account, DestinationForm(for_staff=viewer_of(request).is_staff), form, status=422)
     messages.success(request, "They hear of it from now on.")
     return redirect("budgets:account_notifications", account.pk)
 
@@ -170,7 +170,7 @@ def stop(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _destinations(request: HttpRequest, account: Account | None) -> HttpResponse:
-    form = DestinationForm(request.POST or None)
+    form = DestinationForm(request.POST or None, for_staff=viewer_of(request).is_staff)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
