@@ -61,6 +61,12 @@ STAFF = (
         ),
     ),
     Group(
+        "Field",
+        (
+            Place("Reliability", "reviews:reliability", "activity"),
+        ),
+    ),
+    Group(
         "More",
         (
             Place("Members", "accounts:members", "users"),

@@ -27,6 +27,7 @@ INPUT_HASHES = ("input_hash", "content_hash", "fingerprint")  # in an event's da
 VENDOR_FAULT = """(lower(coalesce(events.properties->>'fault', '')) IN ('vendor', 'provider')
     OR (coalesce(events.properties->>'fault', '') = '' AND
         coalesce(events.properties->>'status_code', events.properties->>'status', '') ~ '^5[0-9][0-9]$'))"""
+FAULT_TOLD = "events.properties ?| array['fault', 'status_code', 'status']"
 
 _ROWS = f"""
 WITH wanted AS (
@@ -36,7 +37,8 @@ WITH wanted AS (
         CASE WHEN events.quantity < 0 THEN -1 ELSE 1 END AS one,
         (events.occurred_at AT TIME ZONE account.timezone)::date AS day,
         events.succeeded IS FALSE AS failed, coalesce(events.attempt > 1, false) AS retried,
-        events.succeeded IS FALSE AND {VENDOR_FAULT} AS vendor,
+        events.succeeded IS FALSE AND {VENDOR_FAULT} AS vendor, hashed.input IS NOT NULL AS hashed,
+        events.succeeded IS FALSE AND {FAULT_TOLD} AS told,
         CASE WHEN hashed.input IS NOT NULL AND events.quantity >= 0 AND events.succeeded IS NOT FALSE
             THEN row_number() OVER (
                 PARTITION BY events.account_id, events.workflow_id, events.meter_id, hashed.input,
@@ -59,7 +61,8 @@ WITH wanted AS (
         sum(one) FILTER (WHERE failed AND NOT vendor) AS failed_n,
         sum(one) FILTER (WHERE vendor) AS vendor_n,
         sum(one) FILTER (WHERE retried AND NOT failed) AS retried_n,
-        sum(one) FILTER (WHERE repeated AND NOT retried AND NOT failed) AS repeated_n
+        sum(one) FILTER (WHERE repeated AND NOT retried AND NOT failed) AS repeated_n,
+        count(*) FILTER (WHERE hashed) AS hashed, count(*) FILTER (WHERE told) AS told
     FROM marked GROUP BY 1, 2, 3, 4
 ), days AS (
     SELECT used.account_id, used.workflow_id, used.meter_id, used.day, used.day >= wanted.today - %(days)s AS is_now,
@@ -75,7 +78,7 @@ WITH wanted AS (
         wasted.repeated_n, by_sum.yes AS by_sum,
         CASE WHEN by_sum.yes THEN days.spend / nullif(days.quantity, 0)
             ELSE days.spend / nullif(days.events, 0) END AS each,
-        wasted.failed, wasted.vendor, wasted.retried, wasted.repeated
+        wasted.failed, wasted.vendor, wasted.retried, wasted.repeated, wasted.hashed, wasted.told
     FROM days JOIN usage_meter AS meter ON meter.id = days.meter_id
     CROSS JOIN LATERAL (SELECT meter.aggregation IN ('sum', 'count') AND days.quantity <> 0 AS yes) AS by_sum
     LEFT JOIN wasted ON wasted.account_id = days.account_id AND wasted.meter_id = days.meter_id
@@ -88,7 +91,8 @@ SELECT account_id, workflow_id, is_now, sum(events)::bigint, sum(finished)::bigi
     coalesce(sum(coalesce(CASE WHEN by_sum THEN vendor ELSE vendor_n END, 0) * each), 0),
     coalesce(sum(coalesce(CASE WHEN by_sum THEN retried ELSE retried_n END, 0) * each), 0),
     coalesce(sum(coalesce(CASE WHEN by_sum THEN repeated ELSE repeated_n END, 0) * each), 0),
-    coalesce(sum(retried_n), 0)::bigint, coalesce(sum(repeated_n), 0)::bigint
+    coalesce(sum(retried_n), 0)::bigint, coalesce(sum(repeated_n), 0)::bigint,
+    coalesce(sum(hashed), 0)::bigint, coalesce(sum(told), 0)::bigint
 FROM shared GROUP BY 1, 2, 3
 """  # noqa: S608  constants of this module
 
@@ -123,6 +127,8 @@ class Used:
     duplicates: Decimal
     retried: int
     repeated: int
+    hashed: int  # events that carry their input's hash: without any, duplicates cannot be told
+    told: int  # failures that say whose fault they were
 
     @exactly
     def uses(self) -> list[Use]:

@@ -1,0 +1,86 @@
+"""The reliability board in words: its sentence, and what its split of waste knows and does not know."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from consumption_cs.lib.display import counted, money_text, percent_text
+from reviews.calc.waste import Waste
+from reviews.reports.reliability import AccountWaste, Board, Known, Line, by_currency
+
+NO_HASH = "not known: no event carries the hash of its input"
+NO_ATTEMPT = "not known: events do not number their attempts"
+NO_OUTCOME = "not known: no event says whether it succeeded"
+
+
+def headline(board: Board) -> str:
+    """Return the sentence on top, over all workflows of the organization."""
+    if not board.lines:
+        return "Nothing was used in the last 56 days, so there is nothing to judge."
+    judged = [line for line in board.lines if line.state in ("below", "perhaps", "met")]
+    below = [line for line in judged if line.state == "below"]
+    if not judged:
+        return "No workflow says of 30 attempts how they ended, so its success is not known."
+    if not below:
+        return f"No workflow is surely below its success target, of {len(judged)} that say how their work ends."
+    tail = "is below its success target" if len(below) == 1 else "are below their success target"
+    return f"{len(below)} of {counted(len(judged), 'workflow')} {tail}."
+
+
+def lead(board: Board) -> str:
+    """Return what was wasted, by currency, and where most of it is."""
+    told = []
+    for currency, now, before in by_currency(board.accounts):
+        if now.percent is None:
+            continue
+        wasted, spent = (money_text(amount, currency, places=0) for amount in (now.total, now.spend))
+        said = f"{wasted} of {spent} bought nothing ({percent_text(now.percent / 100)})"
+        if before.percent is not None:
+            said += f", {_moved(now.percent - before.percent)}"
+        told.append(said)
+    worst = next((one for one in board.accounts if one.waste.total > 0), None)
+    sentence = "; ".join(told) + "." if told else ""
+    if worst is None:
+        return sentence
+    share = percent_text((worst.waste.percent or 0) / 100)
+    most = money_text(worst.waste.total, worst.account.currency, places=0)
+    return f"{sentence} Most at {worst.account.name}: {most}, {share} of what it spends."
+
+
+def _moved(points: Any) -> str:
+    if abs(points) < 0.05:
+        return "as in the 28 days before"
+    return f"{abs(points):.1f} points {'more' if points > 0 else 'less'} than in the 28 days before"
+
+
+def split(waste: Waste, currency: str, known: Known) -> list[dict[str, Any]]:
+    """Return the five kinds of waste as facts, each once; what events do not tell is said so instead of a zero."""
+    credit = ""
+    if waste.failed:
+        credit = (
+            f"{money_text(waste.credit_candidate, currency, places=0)} by our fault: candidates for a credit"
+            if known.faults
+            else "whose fault it was, events do not say"
+        )
+    return [
+        _fact("Failed", waste.failed, currency, credit, "" if known.outcomes else NO_OUTCOME),
+        _fact("Retries", waste.retries, currency, "attempts after the first", "" if known.attempts else NO_ATTEMPT),
+        _fact("Duplicates", waste.duplicates, currency, "the same input again", "" if known.hashes else NO_HASH),
+        _fact("Beyond quota", waste.beyond_quota, currency, "use outside production is not billed"),
+        _fact("Idle minimum", waste.idle_minimum, currency, "minimum spend not used up"),
+    ]
+
+
+def _fact(label: str, amount: Any, currency: str, note: str, unknown: str = "") -> dict[str, Any]:
+    if unknown:
+        return {"label": label, "value": unknown, "none": True}
+    return {"label": label, "value": money_text(amount, currency, places=0), "note": note}
+
+
+def errors_text(line: Line) -> list[str]:
+    """Return the most frequent errors of a line: "timeout, 41 times"."""
+    return [f"{error or 'no error named'}, {times:,}×" for error, times in line.errors]
+
+
+def largest(accounts: Sequence[AccountWaste], currency: str, most: int = 12) -> list[AccountWaste]:
+    """Return the accounts of a currency with the most waste, the largest first."""
+    return [one for one in accounts if one.account.currency == currency and one.waste.total > 0][:most]
