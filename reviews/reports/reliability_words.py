@@ -9,6 +9,7 @@ from reviews.reports.reliability import AccountWaste, Board, Known, Line, by_cur
 
 NO_HASH = "not known: no event carries the hash of its input"
 NO_ATTEMPT = "not known: events do not number their attempts"
+NO_FAULT = "not known: failures do not say whose fault they are"
 NO_OUTCOME = "not known: no event says whether it succeeded"
 
 
@@ -52,28 +53,30 @@ def _moved(points: Any) -> str:
     return f"{abs(points):.1f} points {'more' if points > 0 else 'less'} than in the 28 days before"
 
 
-def split(waste: Waste, currency: str, known: Known) -> list[dict[str, Any]]:
-    """Return the five kinds of waste as facts, each once; what events do not tell is said so instead of a zero."""
-    credit = ""
-    if waste.failed:
-        credit = (
-            f"{money_text(waste.credit_candidate, currency, places=0)} by our fault: candidates for a credit"
-            if known.faults
-            else "whose fault it was, events do not say"
-        )
+def kinds(totals: Sequence[tuple[str, Waste, Waste]], known: Known) -> list[dict[str, Any]]:
+    """Return the kinds of waste with their amounts by currency; what events do not tell is said instead of a zero."""
+    fault = "candidates for a credit" if known.faults else ""
+    told = "" if known.outcomes else NO_OUTCOME
+    rows = (
+        ("Failed", "failed", "work that did not succeed", told),
+        ("of it our fault", "credit_candidate", fault, told or ("" if known.faults else NO_FAULT)),
+        ("Retries", "retries", "attempts after the first", "" if known.attempts else NO_ATTEMPT),
+        ("Duplicates", "duplicates", "the same input again", "" if known.hashes else NO_HASH),
+        ("Beyond quota", "beyond_quota", "use outside production is not billed", ""),
+        ("Idle minimum", "idle_minimum", "minimum spend not used up", ""),
+        ("All together", "total", "of what was spent", ""),
+    )
     return [
-        _fact("Failed", waste.failed, currency, credit, "" if known.outcomes else NO_OUTCOME),
-        _fact("Retries", waste.retries, currency, "attempts after the first", "" if known.attempts else NO_ATTEMPT),
-        _fact("Duplicates", waste.duplicates, currency, "the same input again", "" if known.hashes else NO_HASH),
-        _fact("Beyond quota", waste.beyond_quota, currency, "use outside production is not billed"),
-        _fact("Idle minimum", waste.idle_minimum, currency, "minimum spend not used up"),
+        {"label": label, "note": note, "unknown": unknown, "amounts": _amounts(totals, name)}
+        for label, name, note, unknown in rows
     ]
 
 
-def _fact(label: str, amount: Any, currency: str, note: str, unknown: str = "") -> dict[str, Any]:
-    if unknown:
-        return {"label": label, "value": unknown, "none": True}
-    return {"label": label, "value": money_text(amount, currency, places=0), "note": note}
+def _amounts(totals: Sequence[tuple[str, Waste, Waste]], name: str) -> list[str]:
+    """Amounts of the currencies in which there is any; a single zero where there is none."""
+    amounts = [(code, getattr(now, name)) for code, now, _ in totals]
+    shown = [(code, amount) for code, amount in amounts if amount] or amounts[:1]
+    return [money_text(amount, code) for code, amount in shown]
 
 
 def errors_text(line: Line) -> list[str]:

@@ -267,7 +267,7 @@ def test_amounts_of_different_currencies_are_never_added() -> None:
     make_usage_day(euro, make_meter(account.organization, "pages"), timezone.now().date() - timedelta(days=1),
                    make_workflow(euro), spend=Decimal(1000))  # fmt: skip
     page = _client(account.organization).get("/reliability/")
-    assert [code for code, _ in page.context["splits"]] == ["EUR", "USD"]
+    assert [code for code, _, _ in page.context["splits"]] == ["EUR", "USD"]
     assert "$62 of $300" in page.content.decode()
     assert "€100 of €1,000" in page.content.decode()
 
