@@ -32,6 +32,7 @@ class Group:
 
 
 STAFF = (
+    Group("Book", (Place("Book", "reviews:book", "users"),)),
     Group("Accounts", (Place("Accounts", "usage:accounts", "building"),)),
     Group(
         "Usage",
@@ -62,9 +63,7 @@ STAFF = (
     ),
     Group(
         "Field",
-        (
-            Place("Reliability", "reviews:reliability", "activity"),
-        ),
+        (Place("Reliability", "reviews:reliability", "activity"),),
     ),
     Group(
         "More",
