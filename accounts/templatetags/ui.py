@@ -136,6 +136,12 @@ def sparkline(values: Sequence[Any], label: str = "") -> SafeString:
 
 
 @register.simple_tag
+def score_line(scores: Sequence[Any]) -> SafeString:
+    """`{% score_line row.scores %}`: scores of 40 to 100 on a fixed scale, oldest first; None leaves one out."""
+    return mark_safe(graphics.score_line_svg([None if one is None else float(one) for one in scores]))  # noqa: S308
+
+
+@register.simple_tag
 def share(ratio: Any, label: str = "") -> SafeString:
     """`{% share row.share %}`: a thin bar filled to a ratio of 0 to 1."""
     return mark_safe(graphics.share_svg(float(ratio or 0), label=label))  # noqa: S308

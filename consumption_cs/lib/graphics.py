@@ -28,6 +28,22 @@ def sparkline_svg(values: Sequence[Number | None], *, width: int = 84, height: i
     return f'<svg class="spark" viewBox="0 0 {width} {height}" {_role(label)}>{path}</svg>'
 
 
+def score_line_svg(scores: Sequence[Number | None], *, low: int = 40, high: int = 100) -> str:
+    """Return scores as a line on a fixed scale, so that rows of a table compare; "" below two that are known."""
+    known = [score for score in scores if score is not None]
+    if len(known) < 2:
+        return ""
+    step, points = 62 / (len(scores) - 1), []
+    for position, score in enumerate(scores):
+        if score is not None:
+            share = min(max((float(score) - low) / (high - low), 0.0), 1.0)
+            points.append((2 + position * step, 23 - share * 20))
+    path = " ".join(f"{'L' if number else 'M'}{x:.1f} {y:.1f}" for number, (x, y) in enumerate(points))
+    x, y = points[-1]
+    dot = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.2"/>'
+    return f'<svg class="spark8" viewBox="0 0 68 26" aria-hidden="true"><path d="{path}"/>{dot}</svg>'
+
+
 def share_svg(ratio: Number, *, label: str = "") -> str:
     """Return a bar filled to `ratio` (0 to 1, clipped)."""
     return (

@@ -14,6 +14,7 @@ ZERO = Decimal(0)
 TODAY, WEEK, LATER, NONE = "today", "week", "later", "none"
 GROUPS = {TODAY: "Today", WEEK: "This week", LATER: "Later", NONE: "On track"}
 # What is due today weighs twice what is due this week; what is late, a tenth more a day, up to twice as much.
+REVIEW_DAYS = 3  # a review that is due is prepared this week, not today
 URGENCY = {TODAY: Decimal(1), WEEK: Decimal("0.5"), LATER: Decimal("0.2"), NONE: Decimal("0.05")}
 
 REASONS = {
@@ -78,7 +79,8 @@ def _within(numbers: Numbers, due: Due, onboarding_days: int) -> dict[str, int |
     """Return for each reason in how many days to act, or None where it does not hold."""
     get = _Reader(numbers)
     used_up = get.above("commit_granted", 0) and get.at_most("commit_left", 0)
-    before_term = get.above("run_out_percent", 50) and not used_up
+    # An allowance that refills has no term to run out of.
+    before_term = get.above("run_out_percent", 50) and get.above("commit_granted", 0) and not used_up
     pacing_is_told = get.known("pacing")
     return {
         "exhausted": 0 if used_up else None,
@@ -98,7 +100,7 @@ def _within(numbers: Numbers, due: Due, onboarding_days: int) -> dict[str, int |
         "sentiment": 3 if numbers.get("sentiment") == 0 else None,
         "no_visit": 7 if get.at_least("seen_days", 30) else None,
         "one_workflow": 14 if get.above("top_share_percent", 70) and get.above("commit_left", 0) else None,
-        "review": None if due.review_days is None or due.review_days > 14 else max(due.review_days, 0),
+        "review": None if due.review_days is None or due.review_days > 14 else max(due.review_days, REVIEW_DAYS),
     }  # fmt: skip
 
 

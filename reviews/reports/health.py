@@ -62,6 +62,24 @@ class HealthShown:
         return "good" if self.score >= GOOD else "fair" if self.score >= FAIR else "poor"
 
     @property
+    def scores(self) -> list[Decimal | None]:
+        """The weeks' scores alone, oldest first."""
+        return [score for _, score in self.weeks]
+
+    @property
+    def most_words(self) -> str:
+        """What moved most, in points: "Reliability −6"."""
+        if self.most is None:
+            return ""
+        sign = "+" if self.most.moved > 0 else "−"
+        return f"{self.most.label} {sign}{abs(self.most.moved):.0f}"
+
+    @property
+    def why_not(self) -> str:
+        """Why there is no score, without saying again that there is none: "25 of 30 days"."""
+        return self.reason.partition(": ")[2].rstrip(".") or self.reason.rstrip(".")
+
+    @property
     def forced_words(self) -> list[str]:
         """Why it is red whatever it scores."""
         return [FORCED_REDS.get(name, name) for name in self.forced]

@@ -8,6 +8,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from django.db.models import Min, Q
+from django.urls import reverse
 
 from accounts.models import Account, User
 from budgets.models import Alert
@@ -19,10 +20,11 @@ from reviews.reports.health import HealthShown, scores, shown_health
 from reviews.reports.measured import Measured, latest_metrics
 from reviews.reports.people_then import TOUCHES
 from reviews.reports.plays import RunShown, open_runs
-from reviews.reports.queue_words import at_risk_words, sentence
+from reviews.reports.queue_words import RunOutShown, at_risk_words, run_out_shown, sentence
 
 ZERO = Decimal(0)
 PAGE = 25
+FILLED_AT_ONCE = 200
 VIEWS = {
     "mine": "Mine",
     "run_outs": "Run-outs in 90 days",
@@ -65,6 +67,12 @@ class Row:
     at_risk_words: str = ""
     task: Task | None = None
     has_urgent_alert: bool = False
+    run_out: RunOutShown | None = None
+
+    @property
+    def url(self) -> str:
+        """The account's brief."""
+        return reverse("usage:overview", args=[self.account.pk])
 
     @property
     def at_risk(self) -> Decimal:
@@ -167,6 +175,19 @@ def queue(viewer: Viewer, now: datetime, filters: Filters) -> Queue:
         late=sum(row.standing.days_late > 0 for row in waiting),
         data_through=max((row.found.computed_at for row in everything if row.found.computed_at), default=None),
     )
+
+
+def whole_queue(viewer: Viewer, now: datetime, filters: Filters) -> list[Row]:
+    """Return all rows that fit, with their words, not only a page of them: for a file."""
+    covers = covers_of(viewer, now)
+    rows = [row for row in _rows(viewer, now) if _is_owned(row, viewer, filters.owner, covers)]
+    known = scores(viewer.organization_id, [row.account.pk for row in rows], now)
+    for row in rows:
+        row.score = known.get(row.account.pk)
+    chosen = _sorted([row for row in rows if _fits(row, filters)], filters.sort)
+    for first in range(0, len(chosen), FILLED_AT_ONCE):
+        _fill(viewer, now, chosen[first : first + FILLED_AT_ONCE])
+    return chosen
 
 
 def order_of(viewer: Viewer, now: datetime) -> list[UUID]:
@@ -321,3 +342,4 @@ def _fill(viewer: Viewer, now: datetime, rows: Sequence[Row]) -> None:
         row.runs, row.touch, row.task = runs.get(pk, []), touches.get(pk), first.get(pk)
         row.sentence = sentence(row.standing.reasons, row.found, row.today)
         row.at_risk_words = at_risk_words(row.found, row.today)
+        row.run_out = run_out_shown(row.found, row.today, row.account.currency)

@@ -1,9 +1,10 @@
 """Why an account needs somebody, in one sentence with its figures; and what its money at risk hangs on."""
 
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
-from consumption_cs.lib.display import counted, percent_text, quantity_text
+from consumption_cs.lib.display import counted, money_short, percent_text, quantity_text
 from reviews.calc.queue import REASONS, Reason
 from reviews.reports.measured import Measured
 from usage.reports.overview_words import short_date
@@ -73,6 +74,53 @@ def at_risk_words(found: Measured, today: date) -> str:
         "": "on plan",
     }
     return words.get(kind, "")
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutShown:
+    """When a commit runs out: the likely day or why there is none, its range, and the bar of what is drawn.
+
+    `drawn` and `planned` are ratios; None: no commit, so no bar.
+    """
+
+    main: str
+    note: str = ""
+    drawn: Decimal | None = None
+    planned: Decimal | None = None
+    under: str = ""
+
+    @property
+    def bar(self) -> str:
+        """What a screen reader says of the bar."""
+        plan = "" if self.planned is None else f", {points_of(self.planned)} of the term gone"
+        return f"{points_of(self.drawn)} of the commit drawn{plan}"
+
+
+def run_out_shown(found: Measured, today: date, currency: str) -> RunOutShown:
+    """Return when the account's commit runs out."""
+    granted, left = found.number("commit_granted"), found.number("commit_left")
+    if granted is None or granted <= 0:
+        return RunOutShown("No commit", under="pay as you go")
+    drawn = (found.number("commit_used_percent") or ZERO) / 100
+    gone = found.number("term_elapsed_percent")
+    planned = None if gone is None else gone / 100
+    under = f"{points_of(drawn)} drawn" + (f", plan {points_of(planned)}" if planned is not None else "")
+    main, note = _when(found, today, money_short(left or ZERO, currency))
+    return RunOutShown(main, note, drawn, planned, under)
+
+
+def _when(found: Measured, today: date, left: str) -> tuple[str, str]:
+    days = {name: found.number(f"run_out_{name}") for name in ("p10", "p50", "p90")}
+    out, term = days["p50"], found.number("term_days_left")
+    if out is not None and out <= 0:
+        return "Used up", "overage"
+    if out is None:
+        short = found.number("spend_28") is None
+        return ("Too early to say", "") if short else ("Not this term", f"{left} left")
+    if term is not None and out > term:
+        return "Not this term", f"{left} left"
+    ends = [short_date(today + timedelta(days=int(end))) for end in (days["p10"], days["p90"]) if end is not None]
+    return short_date(today + timedelta(days=int(out))), " – ".join(ends)
 
 
 def _run_out(found: Measured) -> str:
