@@ -11,6 +11,7 @@ from accounts.models import Account
 from consumption_cs.lib.periods import day_start, zone_of
 from consumption_cs.lib.tenancy import Viewer, act_as
 from reviews.actions.health import Scored, score_day
+from reviews.actions.play_checks import check
 from reviews.calc.metrics import Values
 from reviews.models import AccountMetrics
 from reviews.reports.account_facts import AccountFacts, account_facts
@@ -46,21 +47,32 @@ def measure_due(organization_id: UUID, now: datetime) -> int:
 
 
 def measure_accounts(
-    organization_id: UUID, now: datetime, account_ids: Iterable[UUID] | None = None, *, is_present: bool = True
+    organization_id: UUID,
+    now: datetime,
+    account_ids: Iterable[UUID] | None = None,
+    *,
+    is_present: bool = True,
+    with_plays: bool = True,
 ) -> int:
     """Keep the metrics of each account's last closed day at `now`, and what follows from them; return how many.
 
     A second call replaces the rows. `is_present` False: `now` has passed, and what is not kept by day stays unknown.
-    In transactions of 250 accounts, one after another.
+    `with_plays`: plays begin and end by what was measured. In transactions of 250 accounts, one after another.
     """
     wanted = _wanted(organization_id, account_ids)
     for first in range(0, len(wanted), BLOCK):
         with act_as(Viewer(organization_id)):
-            _measure(organization_id, now, wanted[first : first + BLOCK], is_present)
+            _measure(organization_id, now, wanted[first : first + BLOCK], is_present, with_plays)
     return len(wanted)
 
 
-def measure_days(organization_id: UUID, days: Sequence[date], account_ids: Iterable[UUID] | None = None) -> None:
+def measure_days(
+    organization_id: UUID,
+    days: Sequence[date],
+    account_ids: Iterable[UUID] | None = None,
+    *,
+    with_plays: bool = False,
+) -> None:
     """Measure days that have passed, in order, as they would have been: for a new recipe, and for the demo.
 
     Each account as of an hour after its local midnight.
@@ -75,7 +87,7 @@ def measure_days(organization_id: UUID, days: Sequence[date], account_ids: Itera
     for day in sorted(days):
         for zone, ids in zones.items():
             now = day_start(day + timedelta(days=1), zone_of(zone)) + AFTER_MIDNIGHT
-            measure_accounts(organization_id, now, ids, is_present=False)
+            measure_accounts(organization_id, now, ids, is_present=False, with_plays=with_plays)
 
 
 def _wanted(organization_id: UUID, account_ids: Iterable[UUID] | None) -> list[UUID]:
@@ -87,7 +99,9 @@ def _wanted(organization_id: UUID, account_ids: Iterable[UUID] | None) -> list[U
         )
 
 
-def _measure(organization_id: UUID, now: datetime, account_ids: Sequence[UUID], is_present: bool) -> None:
+def _measure(
+    organization_id: UUID, now: datetime, account_ids: Sequence[UUID], is_present: bool, with_plays: bool
+) -> None:
     facts = account_facts(organization_id, now, account_ids)
     more = more_facts(organization_id, now, [one.account for one in facts], is_present=is_present)
     wasted = waste_then(organization_id, {one.account.pk: one.today for one in facts})
@@ -99,6 +113,8 @@ def _measure(organization_id: UUID, now: datetime, account_ids: Sequence[UUID], 
     _keep_metrics(organization_id, now, facts, values)
     scored = [_scored(one, more[one.account.pk], values[one.account.pk]) for one in facts]
     score_day(organization_id, now, scored)
+    if with_plays:
+        check(organization_id, now, [one.account.pk for one in facts])
 
 
 def _scored(one: AccountFacts, more: MoreFacts, values: Values) -> Scored:
