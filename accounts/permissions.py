@@ -28,15 +28,19 @@ _READ_STAFF = frozenset(
         "alert.view",
         "budget.view",
         "book.view",
+        "task.view",
     }
 )
 _READ_KEY = _READ_STAFF | {"meter.view"}
-_READ_PORTAL = frozenset({"usage.view", "money.view", "workflow.view", "forecast.view", "alert.view", "budget.view"})
+_READ_PORTAL = frozenset(
+    {"usage.view", "money.view", "workflow.view", "forecast.view", "alert.view", "budget.view", "task.view"}
+)
 
 CAPABILITIES: dict[str, frozenset[str]] = {
     Role.ADMIN: _READ_STAFF
     | {
         "book.edit",
+        "task.finish",
         "book.exchange",
         "capacity.view",
         "health.override",
@@ -80,6 +84,7 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     Role.LEADER: _READ_STAFF
     | {
         "book.edit",
+        "task.finish",
         "book.exchange",
         "capacity.view",
         "health.override",
@@ -108,6 +113,7 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     Role.CSM: _READ_STAFF
     | {
         "book.edit",
+        "task.finish",
         "book.exchange",
         "health.override",
         "alert.handle",
@@ -129,6 +135,7 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     Role.FIELD_CTO: _READ_STAFF
     | {
         "book.edit",
+        "task.finish",
         "alert.handle",
         "budget.edit",
         "forgiveness.request",
@@ -148,6 +155,7 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     Role.FINANCE: _READ_STAFF
     | {
         "book.edit",
+        "task.finish",
         "book.exchange",
         "retention.edit",
         "retention.view",
@@ -172,6 +180,7 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     Role.ANALYST: _READ_STAFF | {"feed.manage", "member.view", "meter.view"},
     Role.PORTAL_OWNER: _READ_PORTAL
     | {
+        "task.finish",
         "alert.handle",
         "budget.edit",
         "destination.manage",
@@ -192,6 +201,7 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     },
     Role.PORTAL_FINANCE: _READ_PORTAL
     | {
+        "task.finish",
         "alert.handle",
         "budget.edit",
         "forgiveness.request",
@@ -202,6 +212,7 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     },
     Role.PORTAL_ENGINEER: _READ_PORTAL
     | {
+        "task.finish",
         "alert.handle",
         "budget.edit",
         "feed.manage",
@@ -226,6 +237,7 @@ CAPABILITIES: dict[str, frozenset[str]] = {
         "price.manage",
         "alert.handle",
         "book.edit",
+        "task.finish",
         "budget.edit",
         "limit.edit",
         "limit.lift",
