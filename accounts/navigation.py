@@ -63,7 +63,10 @@ STAFF = (
     ),
     Group(
         "Field",
-        (Place("Reliability", "reviews:reliability", "activity"),),
+        (
+            Place("Reliability", "reviews:reliability", "activity"),
+            Place("Onboarding", "reviews:onboarding", "key"),
+        ),
     ),
     Group(
         "More",

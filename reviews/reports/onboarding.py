@@ -121,6 +121,11 @@ class Start:
         ]
 
     @property
+    def shown_steps(self) -> list[tuple[str, date | None, bool]]:
+        """All steps of one that waits; of the others the last alone."""
+        return self.days_by_step if self.is_waiting else self.days_by_step[-1:]
+
+    @property
     def waiting(self) -> int | None:
         return self.first.waiting if self.first else None
 

@@ -40,8 +40,10 @@ def words_of(cause: Cause) -> str:
     if cause.finished and not cause.successes:
         return _sentence(_failed(cause))
     if cause.unpriced:
-        meters = counted(cause.unpriced, "event")
-        return _sentence(f"it works, but {meters} have no price: nothing is billable until a price is in force")
+        have = "has" if cause.unpriced == 1 else "have"
+        return _sentence(
+            f"it works, but {counted(cause.unpriced, 'event')} {have} no price: nothing is billable until one is in force"
+        )
     return _sentence("it works, but nothing has cost anything yet: use is free or within what is included")
 
 
@@ -53,7 +55,8 @@ def _aside(cause: Cause) -> str:
     total = sum(row[3] for row in cause.aside)
     all_of = f"all {total:,} events are" if total > 1 else "its only event is"
     if reason == "unknown_subject":
-        return f"{all_of} set aside: they name “{subject}”, the account’s key is “{cause.key}”"
+        name = "they name" if total > 1 else "it names"
+        return f"{all_of} set aside: {name} “{subject}”, the account’s key is “{cause.key}”"
     return f"{all_of} set aside: no meter reads “{kind}”"
 
 

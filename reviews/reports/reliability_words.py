@@ -28,23 +28,24 @@ def headline(board: Board) -> str:
 
 
 def lead(board: Board) -> str:
-    """Return what was wasted, by currency, and where most of it is."""
-    told = []
-    for currency, now, before in by_currency(board.accounts):
-        if now.percent is None:
-            continue
-        wasted, spent = (money_text(amount, currency, places=0) for amount in (now.total, now.spend))
-        said = f"{wasted} of {spent} bought nothing ({percent_text(now.percent / 100)})"
-        if before.percent is not None:
-            said += f", {_moved(now.percent - before.percent)}"
-        told.append(said)
-    worst = next((one for one in board.accounts if one.waste.total > 0), None)
-    sentence = "; ".join(told) + "." if told else ""
-    if worst is None:
-        return sentence
-    share = percent_text((worst.waste.percent or 0) / 100)
-    most = money_text(worst.waste.total, worst.account.currency, places=0)
-    return f"{sentence} Most at {worst.account.name}: {most}, {share} of what it spends."
+    """Return what was wasted in the currency most used, and who wastes the largest share."""
+    totals = [
+        (currency, now, before) for currency, now, before in by_currency(board.accounts) if now.percent is not None
+    ]
+    worst = max(board.accounts, key=lambda one: one.waste.percent or 0, default=None)
+    if not totals or worst is None:
+        return ""
+    currency, now, before = totals[0]
+    wasted, spent = (money_text(amount, currency, places=0) for amount in (now.total, now.spend))
+    told = f"{wasted} of {spent} bought nothing ({percent_text((now.percent or 0) / 100)})"
+    if before.percent is not None and now.percent is not None:
+        told += f", {_moved(now.percent - before.percent)}"
+    if len(totals) > 1:
+        told += "; what other currencies wasted stands below"
+    if not worst.waste.percent:
+        return told + "."
+    most, share = money_text(worst.waste.total, worst.account.currency, places=0), worst.waste.percent / 100
+    return f"{told}. {worst.account.name} wastes the largest share of what it spends: {percent_text(share)}, {most}."
 
 
 def _moved(points: Any) -> str:
@@ -64,7 +65,7 @@ def kinds(totals: Sequence[tuple[str, Waste, Waste]], known: Known) -> list[dict
         ("Duplicates", "duplicates", "the same input again", "" if known.hashes else NO_HASH),
         ("Beyond quota", "beyond_quota", "use outside production is not billed", ""),
         ("Idle minimum", "idle_minimum", "minimum spend not used up", ""),
-        ("All together", "total", "of what was spent", ""),
+        ("All together", "total", "", ""),
     )
     return [
         {"label": label, "note": note, "unknown": unknown, "amounts": _amounts(totals, name)}
