@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from reviews.views import book, onboarding, reliability
+from reviews.views import book, onboarding, play_runs, plays, reliability
 
 app_name = "reviews"
 urlpatterns: list[URLPattern] = [
@@ -18,4 +18,14 @@ urlpatterns: list[URLPattern] = [
     path("onboarding/curve.csv", onboarding.onboarding_curve, name="onboarding_curve"),
     path("reliability/", reliability.reliability, name="reliability"),
     path("reliability/reliability.csv", reliability.reliability_file, name="reliability_csv"),
+    path("plays/", plays.plays, name="plays"),
+    path("plays/new/", plays.play_new, name="play_new"),
+    path("plays/preview/", plays.play_preview, name="play_preview"),
+    path("plays/<slug:play_key>/", plays.play, name="play"),
+    path("plays/<slug:play_key>/edit/", plays.play_edit, name="play_edit"),
+    path("plays/<slug:play_key>/switch/", plays.play_switch, name="play_switch"),
+    path("accounts/<uuid:account_id>/plays/", play_runs.account_plays, name="account_plays"),
+    path("accounts/<uuid:account_id>/plays/start/", play_runs.play_start, name="play_start"),
+    path("accounts/<uuid:account_id>/plays/<uuid:run_id>/", play_runs.play_run, name="play_run"),
+    path("accounts/<uuid:account_id>/plays/<uuid:run_id>/<slug:step>/", play_runs.play_act, name="play_act"),
 ]

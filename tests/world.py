@@ -32,8 +32,10 @@ from budgets.models import (
 )
 from consumption_cs.lib.ids import uuid7
 from consumption_cs.lib.tenancy import enter
+from reviews.models import PlayRun
 from tests import factories
 from tests.world_alerts import Guarded, make_guarded
+from tests.world_plays import make_run
 from usage.models import (
     BadRow,
     Correction,
@@ -73,6 +75,7 @@ class AccountWorld:
     report: Report
     subscription: ReportSubscription
     guarded: Guarded
+    run: PlayRun
 
 
 @dataclass
@@ -134,6 +137,8 @@ class World:
             "route_id": own.guarded.route.pk,
             "forgiveness_id": own.guarded.forgiveness.pk,
             "step": "acknowledge",
+            "run_id": own.run.pk,
+            "play_key": own.run.play.key,
             "change": "cancel",
             "starts_on": f"{own.event.occurred_at:%Y-%m-01}",
         }
@@ -244,6 +249,7 @@ def _make_account(world: World, number: int, now: datetime) -> AccountWorld:
             next_at=now + timedelta(days=20),
         ),
         guarded=make_guarded(account, workflow, members[Role.PORTAL_OWNER], world.staff[Role.CSM], own, now),
+        run=make_run(account, workflow, world.staff[Role.CSM].user, own, now),
     )
 
 

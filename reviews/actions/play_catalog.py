@@ -17,6 +17,8 @@ from reviews.calc.default_plays import DEFAULT_PLAYS
 from reviews.calc.metrics import DEFINITIONS
 from reviews.models import Play, PlayVersion
 
+# What a play may go by. Margin is for those who may see it: the evidence of a run is read by everybody.
+PLAYED_BY = tuple(name for name in DEFINITIONS if name != "margin_percent")
 MOST_STEPS = 10
 MOST_PLAYS = 60
 
@@ -80,7 +82,7 @@ def add_play(viewer: Viewer, name: str, text: PlayText) -> Play:
         if not name or own.filter(name__iexact=name).exists():
             raise ValidationError("Give it a name that no other play has.")
         key = slugify(name).replace("-", "_")[:50] or "play"
-        taken = set(own.filter(key__startswith=key).values_list("key", flat=True))
+        taken = {"new", "preview", *own.filter(key__startswith=key).values_list("key", flat=True)}
         free = next(one for one in (key, *(f"{key}_{number}" for number in range(2, 99))) if one not in taken)
         play: Play = Play.objects.create(organization_id=viewer.organization_id, key=free, name=name)
         _add_version(viewer, play, 1, text)
@@ -147,7 +149,7 @@ def _checked(text: PlayText) -> None:
     for name, condition in (("entry", text.entry), ("exit", text.exit)):
         if condition is not None:
             try:
-                check_condition(condition, list(DEFINITIONS))
+                check_condition(condition, PLAYED_BY)
             except ConditionError as error:
                 raise ValidationError({name: str(error)}) from error
     if text.entry is not None and text.exit is None:
