@@ -13,6 +13,7 @@ urlpatterns = [
     path("api/v1/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/v1/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
     # Before those of usage, whose `accounts/<path:key>` takes every path that nobody else claims.
+    path("api/v1/", include("reviews.api.urls")),
     path("api/v1/", include("budgets.api.urls")),
     path("api/v1/", include("usage.api.urls")),
     path("compat/", include("usage.api.compat_urls")),

@@ -1,0 +1,17 @@
+"""The API of this app."""
+
+from django.urls import URLPattern, path
+
+from reviews.api import plays
+
+app_name = "reviews-api"
+urlpatterns: list[URLPattern] = [
+    path("plays", plays.PlayListView.as_view(), name="plays"),
+    path("plays/<slug:play_key>", plays.PlayView.as_view(), name="play"),
+    path("play-runs", plays.RunListView.as_view(), name="play-runs"),
+    path("play-runs/<uuid:run_id>", plays.RunView.as_view(), name="play-run"),
+    path("play-runs/<uuid:run_id>/stop", plays.StopView.as_view(), name="play-run-stop"),
+    path("play-runs/<uuid:run_id>/notes", plays.NoteView.as_view(), name="play-run-notes"),
+    path("play-runs/<uuid:run_id>/steps/<int:number>/completion", plays.StepView.as_view(), name="play-run-step"),
+    path("accounts/<path:key>/play-runs", plays.AccountRunListView.as_view(), name="account-play-runs"),
+]
