@@ -79,6 +79,7 @@ STAFF = (
     ),
 )
 ACCOUNT = (
+    Group("Brief", (Place("Brief", "reviews:brief", "users"),)),
     Group("Overview", (Place("Overview", "usage:overview", "chart"),)),
     Group(
         "Usage",

@@ -2,10 +2,11 @@
 
 from django.urls import URLPattern, path
 
-from reviews.views import book, onboarding, play_runs, plays, reliability
+from reviews.views import book, brief, onboarding, play_runs, plays, reliability
 
 app_name = "reviews"
 urlpatterns: list[URLPattern] = [
+    path("accounts/<uuid:account_id>/brief/", brief.account_brief, name="brief"),
     path("book/", book.book, name="book"),
     path("book/book.csv", book.book_csv_file, name="book_csv"),
     path("book/several/", book.several, name="book_several"),

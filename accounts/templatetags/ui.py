@@ -142,6 +142,18 @@ def score_line(scores: Sequence[Any]) -> SafeString:
 
 
 @register.simple_tag
+def points_bar(points: Any, weight: Any) -> SafeString:
+    """`{% points_bar part.points part.weight %}`: points earned, on a track as long as the weight."""
+    return mark_safe(graphics.points_svg(None if points is None else float(points), float(weight)))  # noqa: S308
+
+
+@register.simple_tag
+def rungs_bar(step: int) -> SafeString:
+    """`{% rungs_bar rung.step %}`: six rungs, filled up to where a workflow stands."""
+    return mark_safe(graphics.rungs_svg(step))  # noqa: S308
+
+
+@register.simple_tag
 def share(ratio: Any, label: str = "") -> SafeString:
     """`{% share row.share %}`: a thin bar filled to a ratio of 0 to 1."""
     return mark_safe(graphics.share_svg(float(ratio or 0), label=label))  # noqa: S308

@@ -44,6 +44,26 @@ def score_line_svg(scores: Sequence[Number | None], *, low: int = 40, high: int 
     return f'<svg class="spark8" viewBox="0 0 68 26" aria-hidden="true"><path d="{path}"/>{dot}</svg>'
 
 
+def points_svg(points: Number | None, weight: Number, longest: Number = 28) -> str:
+    """Return a bar as long as the weight, filled to the points; the rest is outlined. None: all of it is."""
+    got, whole = max(float(points or 0), 0.0) / longest, min(float(weight) / longest, 1.0)
+    lost = whole - got
+    rest = f'<rect class="lost" x="{_percent(got)}" y="1" width="{_percent(lost)}" height="8" rx="2"/>'
+    missing = rest if lost > 0.002 else ""
+    filled = f'<rect class="got" y="0.5" width="{_percent(got)}" height="9" rx="2"/>' if got else ""
+    return f'<svg class="pt" aria-hidden="true">{missing}{filled}</svg>'
+
+
+def rungs_svg(step: int, rungs: int = 6) -> str:
+    """Return the rungs of the ladder, filled up to and with `step` (0: the first)."""
+    cells = "".join(
+        f'<rect{" class=" + chr(34) + "on" + chr(34) if number <= step else ""} x="{number * 22}" y="0.5" width="19"'
+        f' height="7" rx="2"/>'
+        for number in range(rungs)
+    )
+    return f'<svg class="rungs" viewBox="0 0 132 8" aria-hidden="true">{cells}</svg>'
+
+
 def share_svg(ratio: Number, *, label: str = "") -> str:
     """Return a bar filled to `ratio` (0 to 1, clipped)."""
     return (

@@ -31,9 +31,9 @@ class PartShown:
     moved: Decimal = Decimal(0)
 
     @property
-    def percent(self) -> Decimal:
-        """How much of its weight was earned, 0 to 100: the length of a bar."""
-        return (self.points or Decimal(0)) * 100 / self.weight if self.weight else Decimal(0)
+    def moved_size(self) -> Decimal:
+        """By how many points it moved, without the sign."""
+        return abs(self.moved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,11 @@ class HealthShown:
             return ""
         sign = "+" if self.most.moved > 0 else "−"
         return f"{self.most.label} {sign}{abs(self.most.moved):.0f}"
+
+    @property
+    def moved_words(self) -> str:
+        """ "+3" or "−8" points; "" when it did not move or is not known."""
+        return f"{'+' if self.moved > 0 else '−'}{abs(self.moved):.0f}" if self.moved else ""
 
     @property
     def why_not(self) -> str:

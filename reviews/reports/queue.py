@@ -72,7 +72,7 @@ class Row:
     @property
     def url(self) -> str:
         """The account's brief."""
-        return reverse("usage:overview", args=[self.account.pk])
+        return reverse("reviews:brief", args=[self.account.pk])
 
     @property
     def at_risk(self) -> Decimal:

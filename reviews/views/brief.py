@@ -1,0 +1,54 @@
+"""The brief of an account: what changed, health, commit, what is open, workflows, people; one page that prints."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from accounts.http import account_of, viewer_of
+from accounts.permissions import can, requires
+from budgets.charts.burndown import burndown_chart, period_chart
+from reviews.charts.health import weeks_chart
+from reviews.reports import brief_words as words
+from reviews.reports.brief import Brief, brief
+
+
+@require_safe
+@requires("book.view", staff=True)
+def account_brief(request: HttpRequest, account_id: UUID) -> HttpResponse:
+    """Everything about one account that a call needs."""
+    return render(request, "reviews/brief.html", brief_context(request))
+
+
+def brief_context(request: HttpRequest) -> dict[str, Any]:
+    """What the page shows."""
+    viewer, account, now = viewer_of(request), account_of(request), timezone.now()
+    found = brief(viewer, account, now)
+    status, tone = words.status(found)
+    return {
+        "brief": found,
+        "account": account,
+        "status": status,
+        "tone": tone,
+        "headline": words.headline(found),
+        "facts": words.facts(found),
+        "changes": words.changes(found),
+        "parts": [(part, words.part_words(part, found.found)) for part in found.health.parts],
+        "chart": _chart(request, found),
+        "weeks": weeks_chart(found.health),
+        "contract": words.contract_facts(found),
+        "margin": words.margin_facts(found) if can(viewer, "margin.view") else None,
+        "may_edit": can(viewer, "book.edit"),
+        "now": now,
+    }
+
+
+def _chart(request: HttpRequest, found: Brief) -> Any:
+    csv_url = reverse("budgets:burndown_csv", args=[found.account.pk])
+    if found.seen.is_pay_as_you_go:
+        return period_chart(viewer_of(request), found.seen, csv_url)
+    return burndown_chart(found.seen, csv_url, ("Burndown", reverse("budgets:burndown", args=[found.account.pk])))
