@@ -34,6 +34,7 @@ class Group:
 STAFF = (
     Group("Book", (Place("Book", "reviews:book", "users"),)),
     Group("Accounts", (Place("Accounts", "usage:accounts", "building"),)),
+    Group("Plays", (Place("Plays", "reviews:plays", "zap"),)),
     Group(
         "Usage",
         (
@@ -113,6 +114,8 @@ ACCOUNT = (
             Place("What if", "budgets:planner", "trending-up"),
             Place("Size of the next commit", "budgets:right_sizing", "scale"),
             Place("Planned activity", "budgets:planned", "calendar"),
+            Place("Savings", "reviews:savings", "trending-down"),
+            Place("Plays", "reviews:account_plays", "zap"),
         ),
     ),
     Group(

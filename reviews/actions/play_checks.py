@@ -216,7 +216,7 @@ def _ends(look: _Look) -> Iterator[End]:
             history = history | own.values
         if evaluate(run.version.exit, history).holds:
             held = [one.text for one in compared(run.version.exit, history, run.account.currency) if one.holds]
-            yield End(run, PlayRun.Outcome.EXIT_MET, f"{'; '.join(held)}.", measured)
+            yield End(run, PlayRun.Outcome.EXIT_MET, " ".join(f"{words}." for words in held), measured)
 
 
 def _text(history: Series, name: str) -> str:

@@ -178,7 +178,7 @@ def _event(run: PlayRun, kind: str, now: datetime, text: str, by: UUID | None = 
 
 def _why(run: PlayRun) -> str:
     because = run.evidence["because"]
-    return f"{'; '.join(because)}." if because else "Started by hand."
+    return " ".join(f"{words}." for words in because) if because else "Started by hand."
 
 
 def run_url(run: PlayRun) -> str:

@@ -13,6 +13,18 @@ Condition = Mapping[str, Any]
 Comparisons = list[list[dict[str, Any]]]  # any of these, of each all
 
 MOST_ALTERNATIVES = 20
+# Labels that do not stand well before “is”.
+_SPOKEN = {
+    "waiting_days": "Wait for a first billable event",
+    "run_out_p10": "Early run-out",
+    "run_out_p50": "Likely run-out",
+    "run_out_p90": "Late run-out",
+    "month_end_p10": "Low month end",
+    "month_end_p90": "High month end",
+    "top_share_percent": "Share of the largest workflow",
+    "open_spikes": "Number of open spikes",
+    "open_alerts": "Number of open alerts",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +40,8 @@ def number_text(metric: str, value: float | Decimal, currency: str = "") -> str:
     """Return a metric's value in its unit, for reading: “1.31”, “54%”, “12 days”, “$4,200”."""
     unit, exact = DEFINITIONS[metric].unit, Decimal(str(value))
     if unit == "money":
-        return money_text(exact, currency) if currency else quantity_text(exact)
+        places = 0 if exact == exact.to_integral_value() else None
+        return money_text(exact, currency, places=places) if currency else quantity_text(exact)
     if unit == "percent":
         return percent_text(exact / 100, places=0 if exact == exact.to_integral_value() else 1)
     if unit in ("days", "hours"):
@@ -53,7 +66,8 @@ def _inner(condition: Condition, currency: str, is_top: bool = False) -> str:
             parts = [_inner(one, currency) for one in condition[group]]
             joined = f" {word} ".join(parts)
             return joined if is_top or len(parts) == 1 else f"({joined})"
-    label = _label(condition["metric"])
+    label = _spoken(condition["metric"])
+    label = label if label.isupper() else label[0].lower() + label[1:]
     if condition["op"] in STATES:
         return f"{label} {STATES[condition['op']]}"
     return f"{label} is {_rule(condition, currency)}{_for_days(condition)}"
@@ -66,7 +80,7 @@ def compared(condition: Condition, history: History, currency: str = "") -> list
 
 def _line(leaf: Condition, history: History, currency: str) -> Line:
     metric, holds = leaf["metric"], evaluate(leaf, history).holds
-    label = DEFINITIONS[metric].label
+    label = _spoken(metric)
     values = list(history.get(metric, ()))
     if leaf["op"] in STATES:
         now = "is known" if values and values[-1] is not None else "is not known yet"
@@ -77,7 +91,7 @@ def _line(leaf: Condition, history: History, currency: str) -> Line:
         return Line(f"{label} is not known, needs {rule}", False, metric)
     now = number_text(metric, values[-1], currency)
     if holds:
-        return Line(f"{label} is {now}, {rule}", True, metric)
+        return Line(f"{label} is {now}" if rule == now else f"{label} is {now}, {rule}", True, metric)
     so_far = _so_far(leaf, values)
     held = f" ({counted(so_far, 'day')} so far)" if so_far else ""
     return Line(f"{label} is {now}, needs {rule}{held}", False, metric)
@@ -136,21 +150,30 @@ def _alternatives(condition: Condition) -> Comparisons:
 
 def from_alternatives(alternatives: Comparisons) -> dict[str, Any] | None:
     """Return the condition that holds when all comparisons of any alternative do; None without any."""
-    parts = [{"all": group} if len(group) > 1 else group[0] for group in alternatives if group]
-    return None if not parts else parts[0] if len(parts) == 1 else {"any": parts}
+    groups = [group for group in alternatives if group]
+    if not groups:
+        return None
+    shared = [one for one in groups[0] if all(one in group for group in groups[1:])]
+    rests = [[one for one in group if one not in shared] for group in groups]
+    if not all(rests):  # one of them asks for no more than what they share
+        return _all_of(shared)
+    return _all_of([*shared, {"any": [_all_of(rest) for rest in rests]} if len(rests) > 1 else _all_of(rests[0])])
 
 
-def _label(metric: str) -> str:
-    label = DEFINITIONS[metric].label
-    return label if label.isupper() else label[0].lower() + label[1:]
+def _all_of(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"all": parts} if len(parts) > 1 else parts[0]
+
+
+def _spoken(metric: str) -> str:
+    return _SPOKEN.get(metric, DEFINITIONS[metric].label)
 
 
 def _rule(leaf: Condition, currency: str) -> str:
     metric, value, operator = leaf["metric"], leaf["value"], leaf["op"]
     if DEFINITIONS[metric].unit == "flag":
         return "yes" if evaluate(dict(leaf) | {"for_days": 1}, {metric: [1.0]}).holds else "no"
-    if operator == "<=" and value == 0 and DEFINITIONS[metric].unit in ("count", "days"):
-        return number_text(metric, 0)
+    if operator == "<=" and value == 0 and DEFINITIONS[metric].unit in ("count", "days", "money"):
+        return number_text(metric, 0, currency)
     return f"{OPERATORS[operator]} {number_text(metric, value, currency)}"
 
 

@@ -42,6 +42,11 @@ class RunShown:
     evidence: tuple[str, ...]  # why it began, a line each
 
     @property
+    def why(self) -> str:
+        """Why it began, as sentences."""
+        return " ".join(f"{words}." for words in self.evidence)
+
+    @property
     def owner_name(self) -> str:
         return str(self.owner) if self.owner else "Nobody"
 

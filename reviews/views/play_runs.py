@@ -125,7 +125,6 @@ def _context(request: HttpRequest, run: PlayRun) -> dict[str, Any]:
         "events": events_of(run),
         "people": colleagues(viewer) if is_open and may_edit else [],
         "may_edit": may_edit,
-        "may_see_money": can(viewer, "money.view"),
         "now": now,
     }
 

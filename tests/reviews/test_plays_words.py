@@ -16,7 +16,7 @@ LONG = {"metric": "top_share_percent", "op": ">", "value": 70, "for_days": 3}
 def test_the_ten_plays_say_what_they_mean() -> None:
     said = {one.key: (sentence(one.entry), sentence(one.exit)) for one in DEFAULT_PLAYS}
     assert len(said) == 10
-    assert said["spike"] == ("open spikes is at least 1", "open spikes is 0")
+    assert said["spike"] == ("number of open spikes is at least 1", "number of open spikes is 0")
     assert said["stalled_onboarding"][1] == "time to first billable event is known"
     assert said["champion_lost"][0] == "champion gone is yes or last visit of an owner is at least 30 days"
     for one in DEFAULT_PLAYS:
@@ -42,11 +42,11 @@ def test_a_condition_is_told_with_the_figure_it_is_compared_to(
 
 def test_days_so_far_are_counted() -> None:
     (line,) = compared(LONG, {"top_share_percent": [60, 75, 80]})
-    assert line.text == "Largest workflow's share is 80%, needs above 70% for 3 days (2 days so far)"
+    assert line.text == "Share of the largest workflow is 80%, needs above 70% for 3 days (2 days so far)"
 
 
 def test_money_is_told_in_the_accounts_currency() -> None:
-    assert sentence({"metric": "commit_left", "op": ">", "value": 1200}, "EUR") == "commit left is above €1,200.00"
+    assert sentence({"metric": "commit_left", "op": ">", "value": 1200}, "EUR") == "commit left is above €1,200"
 
 
 @pytest.mark.parametrize("one", DEFAULT_PLAYS, ids=lambda one: one.key)
