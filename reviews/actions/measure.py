@@ -12,6 +12,7 @@ from consumption_cs.lib.periods import day_start, zone_of
 from consumption_cs.lib.tenancy import Viewer, act_as
 from reviews.actions.health import Scored, score_day
 from reviews.actions.play_checks import check
+from reviews.actions.signals import look
 from reviews.calc.metrics import Values
 from reviews.models import AccountMetrics
 from reviews.reports.account_facts import AccountFacts, account_facts
@@ -113,6 +114,7 @@ def _measure(
     _keep_metrics(organization_id, now, facts, values)
     scored = [_scored(one, more[one.account.pk], values[one.account.pk]) for one in facts]
     score_day(organization_id, now, scored)
+    look(organization_id, now, [(row.account_id, row.day, row.values) for row in scored])
     if with_plays:
         check(organization_id, now, [one.account.pk for one in facts])
 
