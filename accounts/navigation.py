@@ -32,9 +32,15 @@ class Group:
 
 
 STAFF = (
-    Group("Book", (Place("Book", "reviews:book", "users"),)),
+    Group(
+        "Book",
+        (
+            Place("Book", "reviews:book", "users"),
+            Place("Tasks", "reviews:tasks", "check-circle"),
+            Place("Plays", "reviews:plays", "zap"),
+        ),
+    ),
     Group("Accounts", (Place("Accounts", "usage:accounts", "building"),)),
-    Group("Plays", (Place("Plays", "reviews:plays", "zap"),)),
     Group(
         "Usage",
         (
@@ -80,7 +86,14 @@ STAFF = (
     ),
 )
 ACCOUNT = (
-    Group("Brief", (Place("Brief", "reviews:brief", "users"),)),
+    Group(
+        "Brief",
+        (
+            Place("Brief", "reviews:brief", "users"),
+            Place("Timeline", "reviews:timeline", "clock"),
+            Place("People", "reviews:contacts", "user"),
+        ),
+    ),
     Group("Overview", (Place("Overview", "usage:overview", "chart"),)),
     Group(
         "Usage",
@@ -114,6 +127,7 @@ ACCOUNT = (
             Place("What if", "budgets:planner", "trending-up"),
             Place("Size of the next commit", "budgets:right_sizing", "scale"),
             Place("Planned activity", "budgets:planned", "calendar"),
+            Place("Tasks", "reviews:account_tasks", "check-circle"),
             Place("Savings", "reviews:savings", "trending-down"),
             Place("Plays", "reviews:account_plays", "zap"),
         ),

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from reviews.views import book, brief, onboarding, play_runs, plays, reliability
+from reviews.views import book, brief, contacts, onboarding, play_runs, plays, reliability, tasks, timeline
 
 app_name = "reviews"
 urlpatterns: list[URLPattern] = [
@@ -29,4 +29,18 @@ urlpatterns: list[URLPattern] = [
     path("accounts/<uuid:account_id>/plays/start/", play_runs.play_start, name="play_start"),
     path("accounts/<uuid:account_id>/plays/<uuid:run_id>/", play_runs.play_run, name="play_run"),
     path("accounts/<uuid:account_id>/plays/<uuid:run_id>/<slug:step>/", play_runs.play_act, name="play_act"),
+    path("tasks/", tasks.tasks, name="tasks"),
+    path("covers/", contacts.cover_list, name="covers"),
+    path("covers/<uuid:cover_id>/end/", contacts.cover_end, name="cover_end"),
+    path("accounts/<uuid:account_id>/timeline/", timeline.account_timeline, name="timeline"),
+    path("accounts/<uuid:account_id>/timeline/<uuid:entry_id>/", timeline.entry, name="entry"),
+    path("accounts/<uuid:account_id>/timeline/<uuid:entry_id>/remove/", timeline.entry_remove, name="entry_remove"),
+    path("accounts/<uuid:account_id>/tasks/", tasks.account_tasks_page, name="account_tasks"),
+    path("accounts/<uuid:account_id>/tasks/<uuid:task_id>/", tasks.task, name="task"),
+    path("accounts/<uuid:account_id>/tasks/<uuid:task_id>/done/", tasks.task_done, name="task_done"),
+    path("accounts/<uuid:account_id>/tasks/<uuid:task_id>/reopen/", tasks.task_reopen, name="task_reopen"),
+    path("accounts/<uuid:account_id>/tasks/<uuid:task_id>/drop/", tasks.task_drop, name="task_drop"),
+    path("accounts/<uuid:account_id>/people/", contacts.contacts, name="contacts"),
+    path("accounts/<uuid:account_id>/people/<uuid:contact_id>/", contacts.contact, name="contact"),
+    path("accounts/<uuid:account_id>/people/<uuid:contact_id>/left/", contacts.contact_gone, name="contact_left"),
 ]

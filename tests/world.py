@@ -35,6 +35,7 @@ from consumption_cs.lib.tenancy import enter
 from reviews.models import PlayRun
 from tests import factories
 from tests.world_alerts import Guarded, make_guarded
+from tests.world_people import Written, make_written
 from tests.world_plays import make_run
 from usage.models import (
     BadRow,
@@ -76,6 +77,7 @@ class AccountWorld:
     subscription: ReportSubscription
     guarded: Guarded
     run: PlayRun
+    written: Written
 
 
 @dataclass
@@ -138,6 +140,10 @@ class World:
             "forgiveness_id": own.guarded.forgiveness.pk,
             "step": "acknowledge",
             "run_id": own.run.pk,
+            "contact_id": own.written.contact.pk,
+            "entry_id": own.written.entry.pk,
+            "task_id": own.written.task.pk,
+            "cover_id": own.written.cover.pk,
             "play_key": own.run.play.key,
             "change": "cancel",
             "starts_on": f"{own.event.occurred_at:%Y-%m-01}",
@@ -250,6 +256,7 @@ def _make_account(world: World, number: int, now: datetime) -> AccountWorld:
         ),
         guarded=make_guarded(account, workflow, members[Role.PORTAL_OWNER], world.staff[Role.CSM], own, now),
         run=make_run(account, workflow, world.staff[Role.CSM].user, own, now),
+        written=make_written(account, world.staff[Role.CSM].user, world.staff[Role.LEADER].user, own, now),
     )
 
 
