@@ -32,9 +32,10 @@ from budgets.models import (
 )
 from consumption_cs.lib.ids import uuid7
 from consumption_cs.lib.tenancy import enter
-from reviews.models import PlayRun
+from reviews.models import CostProposal, PlayRun
 from tests import factories
 from tests.world_alerts import Guarded, make_guarded
+from tests.world_field import make_proposal
 from tests.world_people import Written, make_written
 from tests.world_plays import make_run
 from usage.models import (
@@ -77,6 +78,7 @@ class AccountWorld:
     subscription: ReportSubscription
     guarded: Guarded
     run: PlayRun
+    proposal: CostProposal
     written: Written
 
 
@@ -140,6 +142,7 @@ class World:
             "forgiveness_id": own.guarded.forgiveness.pk,
             "step": "acknowledge",
             "run_id": own.run.pk,
+            "proposal_id": own.proposal.pk,
             "contact_id": own.written.contact.pk,
             "entry_id": own.written.entry.pk,
             "task_id": own.written.task.pk,
@@ -256,6 +259,7 @@ def _make_account(world: World, number: int, now: datetime) -> AccountWorld:
         ),
         guarded=make_guarded(account, workflow, members[Role.PORTAL_OWNER], world.staff[Role.CSM], own, now),
         run=make_run(account, workflow, world.staff[Role.CSM].user, own, now),
+        proposal=make_proposal(account, workflow, world.staff[Role.FIELD_CTO].user, own, now),
         written=make_written(account, world.staff[Role.CSM].user, world.staff[Role.LEADER].user, own, now),
     )
 
