@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from reviews.views import book, brief, contacts, onboarding, play_runs, plays, reliability, tasks, timeline
+from reviews.views import book, brief, contacts, onboarding, play_runs, plays, reliability, savings, tasks, timeline
 
 app_name = "reviews"
 urlpatterns: list[URLPattern] = [
@@ -14,6 +14,13 @@ urlpatterns: list[URLPattern] = [
     path("book/wake/", book.wake_all, name="book_wake"),
     path("book/views/", book.save_view, name="book_save_view"),
     path("book/views/<uuid:view_id>/delete/", book.delete_view, name="book_delete_view"),
+    path("accounts/<uuid:account_id>/savings/", savings.savings, name="savings"),
+    path("accounts/<uuid:account_id>/savings/savings.csv", savings.savings_file, name="savings_csv"),
+    path("accounts/<uuid:account_id>/savings/propose/", savings.savings_propose, name="savings_propose"),
+    path("accounts/<uuid:account_id>/savings/new/", savings.savings_new, name="savings_new"),
+    path("accounts/<uuid:account_id>/savings/<uuid:proposal_id>/", savings.savings_edit, name="savings_edit"),
+    path("accounts/<uuid:account_id>/savings/<uuid:proposal_id>/state/", savings.savings_state, name="savings_state"),
+    path("accounts/<uuid:account_id>/savings/<uuid:proposal_id>/share/", savings.savings_share, name="savings_share"),
     path("onboarding/", onboarding.onboarding, name="onboarding"),
     path("onboarding/onboarding.csv", onboarding.onboarding_file, name="onboarding_csv"),
     path("onboarding/curve.csv", onboarding.onboarding_curve, name="onboarding_curve"),
