@@ -53,17 +53,17 @@ def measure_accounts(
     account_ids: Iterable[UUID] | None = None,
     *,
     is_present: bool = True,
-    with_plays: bool = True,
+    acts: bool = True,
 ) -> int:
     """Keep the metrics of each account's last closed day at `now`, and what follows from them; return how many.
 
     A second call replaces the rows. `is_present` False: `now` has passed, and what is not kept by day stays unknown.
-    `with_plays`: plays begin and end by what was measured. In transactions of 250 accounts, one after another.
+    `acts`: signals and plays begin and end by it. In transactions of 250 accounts, one after another.
     """
     wanted = _wanted(organization_id, account_ids)
     for first in range(0, len(wanted), BLOCK):
         with act_as(Viewer(organization_id)):
-            _measure(organization_id, now, wanted[first : first + BLOCK], is_present, with_plays)
+            _measure(organization_id, now, wanted[first : first + BLOCK], is_present, acts)
     return len(wanted)
 
 
@@ -72,7 +72,7 @@ def measure_days(
     days: Sequence[date],
     account_ids: Iterable[UUID] | None = None,
     *,
-    with_plays: bool = False,
+    acts: bool = False,
 ) -> None:
     """Measure days that have passed, in order, as they would have been: for a new recipe, and for the demo.
 
@@ -88,7 +88,7 @@ def measure_days(
     for day in sorted(days):
         for zone, ids in zones.items():
             now = day_start(day + timedelta(days=1), zone_of(zone)) + AFTER_MIDNIGHT
-            measure_accounts(organization_id, now, ids, is_present=False, with_plays=with_plays)
+            measure_accounts(organization_id, now, ids, is_present=False, acts=acts)
 
 
 def _wanted(organization_id: UUID, account_ids: Iterable[UUID] | None) -> list[UUID]:
@@ -100,9 +100,7 @@ def _wanted(organization_id: UUID, account_ids: Iterable[UUID] | None) -> list[U
         )
 
 
-def _measure(
-    organization_id: UUID, now: datetime, account_ids: Sequence[UUID], is_present: bool, with_plays: bool
-) -> None:
+def _measure(organization_id: UUID, now: datetime, account_ids: Sequence[UUID], is_present: bool, acts: bool) -> None:
     facts = account_facts(organization_id, now, account_ids)
     more = more_facts(organization_id, now, [one.account for one in facts], is_present=is_present)
     wasted = waste_then(organization_id, {one.account.pk: one.today for one in facts})
@@ -114,8 +112,8 @@ def _measure(
     _keep_metrics(organization_id, now, facts, values)
     scored = [_scored(one, more[one.account.pk], values[one.account.pk]) for one in facts]
     score_day(organization_id, now, scored)
-    look(organization_id, now, [(row.account_id, row.day, row.values) for row in scored])
-    if with_plays:
+    if acts:
+        look(organization_id, now, [(row.account_id, row.day, row.values) for row in scored])
         check(organization_id, now, [one.account.pk for one in facts])
 
 
