@@ -15,6 +15,9 @@ from budgets.charts.burndown import burndown_chart, period_chart
 from reviews.charts.health import weeks_chart
 from reviews.reports import brief_words as words
 from reviews.reports.brief import Brief, brief
+from reviews.views.contacts import people_context
+from reviews.views.tasks import tasks_context
+from reviews.views.timeline import timeline_context
 
 
 @require_safe
@@ -29,7 +32,11 @@ def brief_context(request: HttpRequest) -> dict[str, Any]:
     viewer, account, now = viewer_of(request), account_of(request), timezone.now()
     found = brief(viewer, account, now)
     status, tone = words.status(found)
+    written = timeline_context(viewer, account, now) | tasks_context(viewer, account, now)
     return {
+        **written,
+        **people_context(viewer, account, now),
+        "tasks": written["tasks_open"],
         "brief": found,
         "account": account,
         "status": status,
