@@ -21,6 +21,7 @@ from reviews.calc.onboarding import FirstValue, cohort_curve, median_days
 from reviews.charts.onboarding import cohort_figure
 from reviews.exports.onboarding import curve_csv, onboarding_csv
 from reviews.reports.onboarding import STATES, STEPS, TONES, Start, starts
+from reviews.views.headlines import pieces
 from usage.reports.freshness import data_through
 from usage.views.overview import download
 
@@ -57,7 +58,7 @@ def onboarding(request: HttpRequest) -> HttpResponse:
         "everybody": everybody,
         "stalled": stalled,
         "waiting": [one for one in group if one.state in ("stalled", "soon", "waiting")],
-        "headline": _headline(group, stalled, target),
+        "headline": pieces(_headline(group, stalled, target)),
         "lead": _lead(group, firsts),
         "facts": _facts(firsts, target),
         "funnel": _funnel(group),

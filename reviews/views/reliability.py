@@ -20,6 +20,7 @@ from reviews.charts.reliability import waste_figure
 from reviews.exports.reliability import reliability_csv
 from reviews.reports import reliability_words as words
 from reviews.reports.reliability import Line, add_errors, by_currency, reliability_board
+from reviews.views.headlines import pieces
 from usage.reports.freshness import data_through
 from usage.views.overview import download
 
@@ -66,7 +67,7 @@ def reliability(request: HttpRequest) -> HttpResponse:
         "sort": asked.sort,
         "board": board,
         "below": below,
-        "headline": words.headline(board),
+        "headline": pieces(words.headline(board)),
         "lead": words.lead(board),
         "splits": totals,
         "kinds": words.kinds(totals, board.known),

@@ -25,6 +25,7 @@ from reviews.forms.savings import DoneForm, ProposalForm
 from reviews.models import CostProposal
 from reviews.reports.savings import Proof, account_suggestions, proof_of, saved_words
 from reviews.reports.savings_words import words_of
+from reviews.views.headlines import pieces
 from usage.views.overview import download
 
 State = CostProposal.State
@@ -48,10 +49,10 @@ def savings(request: HttpRequest, account_id: UUID) -> HttpResponse:
     found = [] if viewer.is_portal else account_suggestions(viewer, account, now)
     context = {
         "account": account,
-        "headline": _headline(shown, account, found),
+        "headline": pieces(_headline(shown, account, found)),
         "lead": _lead(list(proofs.values()), account),
         "found": [(one, words_of(one)) for one in found],
-        "rows": [_card(row, proofs[row.pk], account) for row in shown],
+        "rows": [_card(row, proofs[row.pk], account, viewer) for row in shown],
         "may_edit": not viewer.is_portal and can(viewer, "book.edit"),
         "is_staff": not viewer.is_portal,
         "today": day_of(now, zone_of(account.timezone)),
@@ -163,8 +164,18 @@ def _proposal(viewer: Viewer, account: Account, proposal_id: UUID) -> CostPropos
     return proposal
 
 
-def _card(row: CostProposal, proof: Proof | None, account: Account) -> dict[str, Any]:
+def _card(row: CostProposal, proof: Proof | None, account: Account, viewer: Viewer) -> dict[str, Any]:
+    facts = [
+        {"label": "Saves about", "value": money_text(row.saving_a_month, row.currency, places=0), "note": "a month"},
+        {"label": "Effort", "value": row.get_effort_display()},
+    ]
+    if row.done_on:
+        facts.append({"label": "Works since", "value": f"{row.done_on:%b} {row.done_on.day}, {row.done_on.year}"})
+    if not viewer.is_portal:
+        by = f"proposed by {row.created_by}" if row.created_by else ""
+        facts.append({"label": "Customer", "value": "sees it" if row.is_shared else "does not see it", "note": by})
     return {
+        "facts": facts,
         "proposal": row,
         "tone": _TONES[State(row.state)],
         "proof": proof,
