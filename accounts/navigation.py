@@ -42,6 +42,15 @@ STAFF = (
     ),
     Group("Accounts", (Place("Accounts", "usage:accounts", "building"),)),
     Group(
+        "Health",
+        (
+            Place("Health", "reviews:health", "activity"),
+            Place("Early warnings", "reviews:signals", "alert"),
+            Place("How health works", "reviews:recipe", "scale"),
+            Place("What metrics mean", "reviews:metrics", "info"),
+        ),
+    ),
+    Group(
         "Usage",
         (
             Place("Events", "usage:events", "activity"),
@@ -90,6 +99,7 @@ ACCOUNT = (
         "Brief",
         (
             Place("Brief", "reviews:brief", "users"),
+            Place("Health", "reviews:account_health", "activity"),
             Place("Timeline", "reviews:timeline", "clock"),
             Place("People", "reviews:contacts", "user"),
         ),

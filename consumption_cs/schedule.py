@@ -91,6 +91,11 @@ BEAT: dict[str, dict[str, Any]] = {
         "schedule": crontab(minute="10,40"),
         "options": {"expires": 1200},
     },
+    "recipes": {
+        "task": "reviews.tasks.try_all_recipes",
+        "schedule": timedelta(minutes=5),
+        "options": {"expires": 240},
+    },
     "forecast intervals": {
         "task": "budgets.tasks.recalibrate_forecasts",
         "schedule": crontab(minute=15, hour=4, day_of_week="mon"),

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from accounts.reports import organization_ids
-from reviews.actions import measure
+from reviews.actions import measure, recipes
 
 
 @shared_task
@@ -20,3 +20,16 @@ def measure_all() -> None:
 def measure_organization(organization_id: str) -> None:
     """Look at one organization's accounts."""
     measure.measure_due(UUID(organization_id), timezone.now())
+
+
+@shared_task(soft_time_limit=3600, time_limit=3660)
+def try_recipes(organization_id: str) -> None:
+    """Try the recipes that wait for it on the past."""
+    recipes.run_waiting_trials(UUID(organization_id), timezone.now())
+
+
+@shared_task
+def try_all_recipes() -> None:
+    """The tick, for what a lost push or a stopped worker left behind."""
+    for organization_id in organization_ids():
+        try_recipes.delay(str(organization_id))

@@ -2,18 +2,45 @@
 
 from django.urls import URLPattern, path
 
-from reviews.views import book, brief, contacts, onboarding, play_runs, plays, reliability, savings, tasks, timeline
+from reviews.views import (
+    book,
+    book_acts,
+    brief,
+    contacts,
+    health,
+    onboarding,
+    play_runs,
+    plays,
+    reliability,
+    savings,
+    tasks,
+    timeline,
+)
 
 app_name = "reviews"
 urlpatterns: list[URLPattern] = [
     path("accounts/<uuid:account_id>/brief/", brief.account_brief, name="brief"),
     path("book/", book.book, name="book"),
+    path("health/", health.health, name="health"),
+    path("health/health.csv", health.health_file, name="health_csv"),
+    path("health/recipe/", health.recipe, name="recipe"),
+    path("health/recipe/new/", health.recipe_new, name="recipe_new"),
+    path("health/recipe/<uuid:recipe_id>/try/", health.recipe_try, name="recipe_try"),
+    path("health/recipe/<uuid:recipe_id>/switch/", health.recipe_switch, name="recipe_switch"),
+    path("accounts/<uuid:account_id>/health/", health.account_health, name="account_health"),
+    path("accounts/<uuid:account_id>/health/end-override/", health.end_override, name="end_override"),
+    path("signals/", health.signal_list, name="signals"),
+    path("signals/<uuid:signal_id>/judge/", health.signal_judge, name="signal_judge"),
+    path("metrics/", health.metrics, name="metrics"),
     path("book/book.csv", book.book_csv_file, name="book_csv"),
-    path("book/several/", book.several, name="book_several"),
-    path("book/undo/", book.take_back, name="book_undo"),
-    path("book/wake/", book.wake_all, name="book_wake"),
+    path("book/several/", book_acts.several, name="book_several"),
+    path("book/done/", book_acts.several, {"do": "done"}, name="book_done"),
+    path("book/snooze/", book_acts.several, {"do": "snooze"}, name="book_snooze"),
+    path("book/selected.csv", book_acts.selected_file, name="book_selected"),
+    path("book/undo/", book_acts.take_back, name="book_undo"),
+    path("book/wake/", book_acts.wake_all, name="book_wake"),
     path("book/views/", book.save_view, name="book_save_view"),
-    path("book/views/<uuid:view_id>/delete/", book.delete_view, name="book_delete_view"),
+    path("book/views/<uuid:view_id>/", book.change_view, name="book_change_view"),
     path("accounts/<uuid:account_id>/savings/", savings.savings, name="savings"),
     path("accounts/<uuid:account_id>/savings/savings.csv", savings.savings_file, name="savings_csv"),
     path("accounts/<uuid:account_id>/savings/propose/", savings.savings_propose, name="savings_propose"),

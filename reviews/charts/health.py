@@ -1,6 +1,11 @@
 """Health over weeks as a figure."""
 
-from consumption_cs.lib.figures import Figure, Numbers, Series
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from itertools import pairwise
+
+from consumption_cs.lib.figures import Figure, Numbers, Rule, Series
 from reviews.reports.health import HealthShown
 from usage.reports.overview_words import short_date
 
@@ -24,4 +29,28 @@ def weeks_chart(health: HealthShown) -> Figure | None:
         value="count",
         unit="points",
         numbers=Numbers(["Week", "Health"], [[short_date(day), f"{score:.0f}"] for day, score in known]),
+    )
+
+
+def year_chart(days: Sequence[tuple[date, Decimal | None, int]]) -> Figure | None:
+    """Return a year of (day, score, recipe's number) as a line; None below two known scores."""
+    known = [row for row in days if row[1] is not None]
+    if len(known) < 2:
+        return None
+    scores = [float(score or 0) for _, score, _ in known]
+    low, high = min(scores), max(scores)
+    changed = [Rule(f"Recipe {after[2]}", x=after[0]) for before, after in pairwise(known) if before[2] != after[2]]
+    return Figure(
+        id="health-year",
+        headline=f"Health was between {low:.0f} and {high:.0f}, now {scores[-1]:.0f}",
+        sub="Measured every night, of 100; without what people said over it.",
+        summary=f"From {short_date(known[0][0])} on: lowest {low:.0f}, highest {high:.0f}, now {scores[-1]:.0f}.",
+        series=[Series("Health", [day for day, _, _ in known], scores, kind="line")],
+        value="count",
+        unit="points",
+        rules=changed,
+        numbers=Numbers(
+            ["Day", "Health", "Recipe"],
+            [[short_date(day), f"{score:.0f}", str(number)] for day, score, number in reversed(known)],
+        ),
     )

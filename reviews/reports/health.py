@@ -162,12 +162,21 @@ def _weeks(days: Sequence[HealthDay]) -> list[tuple[date, Decimal | None]]:
     return found
 
 
+def health_year(organization_id: UUID, account_id: UUID, today: date) -> list[tuple[date, Decimal | None, int]]:
+    """Return (day, score, recipe's number) of the last 52 weeks, oldest first. One query."""
+    rows = HealthDay.objects.filter(
+        organization_id=organization_id, account=account_id, day__gte=today - timedelta(weeks=52)
+    )
+    return list(rows.order_by("day").values_list("day", "score", "recipe__number"))
+
+
 # One look into the index for each account, as for metrics.
 _SCORES = """
 SELECT wanted.id, coalesce(said.score, kept.score)
 FROM unnest(%(accounts)s::uuid[]) AS wanted(id)
 LEFT JOIN LATERAL (
-    SELECT score FROM reviews_healthday WHERE organization_id = %(organization)s AND account_id = wanted.id
+    SELECT score FROM reviews_healthday
+    WHERE organization_id = %(organization)s AND account_id = wanted.id AND day <= %(day)s
     ORDER BY day DESC LIMIT 1
 ) AS kept ON true
 LEFT JOIN LATERAL (
@@ -179,9 +188,14 @@ LEFT JOIN LATERAL (
 """
 
 
-def scores(organization_id: UUID, account_ids: Collection[UUID], now: datetime) -> dict[UUID, Decimal | None]:
-    """Return only the score of each account, overrides respected; one query, for lists of thousands."""
-    named: dict[str, Any] = {"organization": organization_id, "accounts": [str(pk) for pk in account_ids], "now": now}
+def scores(
+    organization_id: UUID, account_ids: Collection[UUID], now: datetime, day: date = date.max
+) -> dict[UUID, Decimal | None]:
+    """Return only the score of each account, overrides respected; one query, for lists of thousands.
+
+    With `day` that of then, or the newest before it.
+    """
+    named: dict[str, Any] = {"organization": organization_id, "accounts": [str(pk) for pk in account_ids]}
     with connection.cursor() as cursor:
-        cursor.execute(_SCORES, named)
+        cursor.execute(_SCORES, named | {"now": now, "day": day})
         return dict(cursor.fetchall())
