@@ -26,6 +26,8 @@ TOPICS = {
     "play.step_done": "Step of a play done",
     "play.ended": "Play ended",
     "play.late": "Play is late",
+    "task.created": "Task added",
+    "task.done": "Task done",
     "digest.daily": "Daily digest",
     "digest.weekly": "Monday digest",
     "delivery.given_up": "Message given up",

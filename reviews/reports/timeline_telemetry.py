@@ -15,6 +15,7 @@ from consumption_cs.lib.display import money_text
 from consumption_cs.lib.periods import day_start, zone_of
 from reviews.models import HealthDay, PlayRun, Signal, Task, TimelineEntry
 
+MOST_COMMITS = 500
 MOVED = 5  # points of health in a day that are worth a line
 _ALERT_TONES = {"critical": "bad", "warning": "warn", "info": ""}
 _MOST_MOVERS = 2
@@ -113,24 +114,27 @@ def _effect(plan: PlannedActivity, account: Account) -> str:
 
 
 def commits(account: Account, until: datetime, take: int) -> Iterable[Item]:
-    """Return commits that were made and what was agreed about them later. Two queries."""
-    own = {"organization_id": account.organization_id, "account": account, "created_at__lte": until}
-    url = reverse("budgets:commits", args=[account.pk])
-    for commit in Commit.objects.filter(**own).order_by("-created_at", "-pk")[:take]:
+    """Return commits and what was agreed about them later, on the days from which they hold. Two queries.
+
+    All of them at once: there are few, and one may hold from a day before it was written down.
+    """
+    own = {"organization_id": account.organization_id, "account": account}
+    url, zone = reverse("budgets:commits", args=[account.pk]), zone_of(account.timezone)
+    for commit in Commit.objects.filter(**own).order_by("-created_at", "-pk")[:MOST_COMMITS]:
         yield Item(
-            at=commit.created_at,
+            at=min(commit.created_at, day_start(commit.effective_on, zone)),
             key=str(commit.pk),
             groups=TELEMETRY_ONLY,
             icon="wallet",
             title=f"{commit.name}: {money_text(commit.value, account.currency)}",
-            by="Contract · commit added",
+            by="Contract · commit begins",
             url=url,
         )
     changes = CommitChange.objects.filter(**own).select_related("commit")
-    for change in changes.order_by("-created_at", "-pk")[:take]:
+    for change in changes.order_by("-created_at", "-pk")[:MOST_COMMITS]:
         amount = money_text(change.value_change, account.currency, signed=True) if change.value_change else ""
         yield Item(
-            at=change.created_at,
+            at=min(change.created_at, day_start(change.effective_on, zone)),
             key=str(change.pk),
             groups=TELEMETRY_ONLY,
             icon="wallet",
