@@ -1,14 +1,20 @@
-"""What somebody does with rows of their book: snooze, assign, add a task to several; and take the last of it back."""
+"""What somebody does with rows of their book: snooze, assign, a task or a play for several; and taking it back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
+from django.db.models import OuterRef, Subquery
+
 from accounts.actions.audit import audit_many
 from accounts.models import Account, User
+from consumption_cs.lib.display import counted
 from consumption_cs.lib.tenancy import Viewer
-from reviews.models import QueueSnooze, SavedView, Task
+from reviews.actions import plays, tasks
+from reviews.models import Play, PlayRun, PlayVersion, QueueSnooze, SavedView, Task
 from usage.actions.accounts import staff_people
 
 MOST_SNOOZE_DAYS = 90
@@ -72,36 +78,110 @@ def csms(viewer: Viewer) -> dict[UUID, User]:
     return dict(sorted(people.items(), key=lambda item: str(item[1]).lower()))
 
 
-def add_tasks(viewer: Viewer, account_ids: Sequence[UUID], title: str, due_on: date | None) -> list[UUID]:
+def add_tasks(
+    viewer: Viewer, account_ids: Sequence[UUID], title: str, due_on: date | None, now: datetime
+) -> list[UUID]:
     """Add the same task to each account, for its CSM or else the viewer; return the tasks."""
     title = title.strip()
     if not title or len(title) > 200:
         raise BookError("Say in up to 200 characters what is to be done.")
-    made = [
-        Task(
-            organization_id=viewer.organization_id,
-            account=account,
-            title=title,
-            due_on=due_on,
-            assigned_to_id=account.csm_id or viewer.user_id,
-            created_by_id=viewer.user_id,
-        )
+    return [
+        tasks.add_task(viewer, account, title=title, due_on=due_on, assigned_to=_who(viewer, account), now=now).pk
         for account in _accounts(viewer, account_ids)
     ]
-    return [task.pk for task in Task.objects.bulk_create(made)]
+
+
+def _who(viewer: Viewer, account: Account) -> UUID | None:
+    """The account's CSM while they have a seat, or else the viewer."""
+    return account.csm_id if account.csm_id in csms(viewer) else viewer.user_id
+
+
+def finish(viewer: Viewer, task_id: UUID, now: datetime) -> Task:
+    """Tick a task or a play's step off; return it."""
+    task = Task.objects.visible_to(viewer).select_related("account").filter(pk=task_id).first()
+    if task is None:
+        raise BookError("This task is not there any more.")
+    _said(lambda: tasks.finish_task(viewer, task, now))
+    return task
+
+
+def plays_by_hand(viewer: Viewer) -> list[Play]:
+    """Return the plays that may be started on several accounts: in use, and not about one workflow."""
+    newest = PlayVersion.objects.filter(organization_id=viewer.organization_id, play=OuterRef("pk")).order_by(
+        "-number"
+    )
+    rows = Play.objects.visible_to(viewer).filter(is_active=True)
+    return list(
+        rows.annotate(narrow=Subquery(newest.values("per_workflow")[:1])).filter(narrow=False).order_by("name")
+    )
+
+
+def start_plays(
+    viewer: Viewer, account_ids: Sequence[UUID], play_id: UUID, now: datetime
+) -> tuple[Play, list[PlayRun]]:
+    """Start a play on each account where it does not run yet; return it and the runs that began."""
+    play = next((one for one in plays_by_hand(viewer) if one.pk == play_id), None)
+    if play is None:
+        raise BookError("Choose a play.")
+    accounts = _accounts(viewer, account_ids)
+    rows = PlayRun.objects.visible_to(viewer).filter(play=play, account__in=accounts, ended_at=None)
+    running = set(rows.values_list("account_id", flat=True))
+    runs = [plays.start_play(viewer, account, play, now) for account in accounts if account.pk not in running]
+    if not runs:
+        raise BookError(f"“{play.name}” runs on all of them already.")
+    return play, runs
 
 
 def undo(viewer: Viewer, done: Mapping[str, Any], now: datetime) -> str:
     """Take back what `done` says was done; return it in words."""
-    if done.get("do") == "snooze":
-        return f"{wake(viewer, [UUID(pk) for pk in done['accounts']])} back in the queue."
-    if done.get("do") == "task":
-        rows = Task.objects.visible_to(viewer).filter(pk__in=done["tasks"], done_at=None)
-        return f"{rows.update(dropped_at=now)} tasks dropped."
-    if done.get("do") == "assign":
-        _give(viewer, {UUID(pk): UUID(person) if person else None for pk, person in done["before"].items()})
-        return "The accounts are with whom they were before."
-    raise BookError("There is nothing to take back.")
+    take_back = _UNDOS.get(done.get("do", ""))
+    if take_back is None:
+        raise BookError("There is nothing to take back.")
+    return take_back(viewer, done, now)
+
+
+def _unsnooze(viewer: Viewer, done: Mapping[str, Any], now: datetime) -> str:
+    return f"{counted(wake(viewer, [UUID(pk) for pk in done['accounts']]), 'account')} back in the queue."
+
+
+def _give_back(viewer: Viewer, done: Mapping[str, Any], now: datetime) -> str:
+    _give(viewer, {UUID(pk): UUID(person) if person else None for pk, person in done["before"].items()})
+    return "The accounts are with whom they were before."
+
+
+def _drop(viewer: Viewer, done: Mapping[str, Any], now: datetime) -> str:
+    rows = _tasks(viewer, done["tasks"])
+    for task in rows:
+        tasks.drop_task(viewer, task, now)
+    return f"{counted(len(rows), 'task')} dropped."
+
+
+def _reopen(viewer: Viewer, done: Mapping[str, Any], now: datetime) -> str:
+    for task in _tasks(viewer, done["tasks"]):
+        _said(partial(tasks.reopen_task, viewer, task, now))
+    return "It is open again."
+
+
+def _stop(viewer: Viewer, done: Mapping[str, Any], now: datetime) -> str:
+    runs = PlayRun.objects.visible_to(viewer).filter(pk__in=done["runs"], ended_at=None)
+    for run in runs.select_related("play", "account"):
+        plays.stop_run(viewer, run, "Started by mistake, taken back at once.", now)
+    return "The plays are stopped."
+
+
+_UNDOS = {"snooze": _unsnooze, "assign": _give_back, "task": _drop, "done": _reopen, "play": _stop}
+
+
+def _tasks(viewer: Viewer, ids: Sequence[str]) -> list[Task]:
+    return list(Task.objects.visible_to(viewer).filter(pk__in=ids).select_related("account"))
+
+
+def _said(act: Callable[[], object]) -> None:
+    """Do it; what makes no sense is said in its own words."""
+    try:
+        act()
+    except ValidationError as problem:
+        raise BookError(problem.messages[0]) from None
 
 
 def save_view(viewer: Viewer, name: str, query: str) -> SavedView:
@@ -119,6 +199,22 @@ def save_view(viewer: Viewer, name: str, query: str) -> SavedView:
     view, _ = SavedView.objects.update_or_create(
         organization_id=viewer.organization_id, user_id=viewer.user_id, name=name, defaults={"query": query}
     )
+    return view
+
+
+def rename_view(viewer: Viewer, view_id: UUID, name: str) -> SavedView:
+    """Give one of the viewer's own views another name, which no other of theirs has."""
+    name = name.strip()
+    if not name or len(name) > 60:
+        raise BookError("Give the view a name of up to 60 characters.")
+    own = SavedView.objects.visible_to(viewer).filter(user_id=viewer.user_id)
+    view = own.filter(pk=view_id).first()
+    if view is None:
+        raise BookError("This view is not there any more.")
+    if own.filter(name=name).exclude(pk=view_id).exists():
+        raise BookError(f"You have a view “{name}” already.")
+    view.name = name
+    view.save(update_fields=["name"])
     return view
 
 

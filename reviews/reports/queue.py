@@ -1,7 +1,7 @@
 """The book: which accounts need somebody, ranked, with one reason each; a dozen queries for any number of accounts."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -82,6 +82,13 @@ class Row:
     def reason_key(self) -> str:
         """What it is about, so that a snooze ends when it is about something else."""
         return self.standing.reasons[0].key if self.standing.reasons else self.standing.group
+
+    @property
+    def tickable(self) -> UUID | None:
+        """The task or step that its owner does next."""
+        if self.run is not None:
+            return self.run.next_task
+        return self.task.pk if self.task else None
 
     @property
     def run(self) -> RunShown | None:
@@ -177,10 +184,12 @@ def queue(viewer: Viewer, now: datetime, filters: Filters) -> Queue:
     )
 
 
-def whole_queue(viewer: Viewer, now: datetime, filters: Filters) -> list[Row]:
-    """Return all rows that fit, with their words, not only a page of them: for a file."""
+def whole_queue(viewer: Viewer, now: datetime, filters: Filters, among: Collection[UUID] | None = None) -> list[Row]:
+    """Return all rows that fit, with their words, not only a page of them: for a file. `among`: only of these."""
     covers = covers_of(viewer, now)
     rows = [row for row in _rows(viewer, now) if _is_owned(row, viewer, filters.owner, covers)]
+    if among is not None:
+        rows = [row for row in rows if row.account.pk in among]
     known = scores(viewer.organization_id, [row.account.pk for row in rows], now)
     for row in rows:
         row.score = known.get(row.account.pk)

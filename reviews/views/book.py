@@ -1,7 +1,7 @@
 """My book: the queue of who needs somebody, its views, and what is done with several rows at once."""
 
 import contextlib
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -11,7 +11,6 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.http import viewer_of
@@ -25,45 +24,62 @@ from reviews.models import SavedView
 from reviews.reports.book_rail import rail
 from reviews.reports.book_words import book_words
 from reviews.reports.queue import HEALTH, SORTS, VIEWS, Filters, queue, whole_queue
+from reviews.views.parts import is_part
 from usage.views.overview import download
 
-_DONE = "book_done"
+DONE = "book_done"
 UNDO_SECONDS = 120
-SNOOZES = {"1": "until tomorrow", "3": "for 3 days", "7": "for a week", "30": "for 30 days"}
+UNTIL_CHANGED = "90"
+SNOOZES = {
+    "1": "until tomorrow", "3": "for 3 days", "7": "for a week", "30": "for 30 days",
+    UNTIL_CHANGED: "until the reason changes",
+}  # fmt: skip
 
 
 @require_safe
 @requires("book.view", staff=True)
 def book(request: HttpRequest) -> HttpResponse:
     """The queue, ranked by money at risk and urgency."""
+    return book_page(request, request.GET)
+
+
+def book_page(request: HttpRequest, asked: QueryDict) -> HttpResponse:
+    """The page with the filters of `asked`; what asks for a part of it gets it without the frame."""
     viewer, now = viewer_of(request), timezone.now()
-    filters = read_filters(request.GET, viewer)
+    filters = read_filters(asked, viewer)
     found = queue(viewer, now, filters)
     views = list(SavedView.objects.visible_to(viewer).filter(user_id=viewer.user_id).order_by("name"))
-    asked = _without_page(request.GET)
+    query = _without_page(asked)
     context = {
         "queue": found,
         "filters": filters,
         "words": book_words(found, now),
         "views": [(name, label, found.counts[name]) for name, label in VIEWS.items()],
-        "saved": [(view, view.query == asked) for view in views],
-        "asked": asked,
+        "saved": [(view, view.query == query) for view in views],
+        "asked": query,
         "reasons": REASONS.items(),
         "tiers": Account.Tier.choices,
         "healths": HEALTH.items(),
         "sorts": SORTS.items(),
         "people": [(str(pk), str(person)) for pk, person in acting.csms(viewer).items() if pk != viewer.user_id],
         "snoozes": SNOOZES.items(),
+        "plays": acting.plays_by_hand(viewer),
         "rail": rail(viewer, now),
         "may_edit": can(viewer, "book.edit"),
         "may_assign": can(viewer, "account.edit"),
         "done": _fresh(request, now),
         "clear_url": f"{reverse('reviews:book')}?{urlencode({'owner': filters.owner})}",
-        "previous_page": found.filters.page - 1,
-        "next_page": found.filters.page + 1,
+        "is_part": is_part(request),
+        "previous_query": _page_query(query, found.filters.page - 1),
+        "next_query": _page_query(query, found.filters.page + 1),
+        "all_query": urlencode({"view": "mine", "needs": "all", "owner": filters.owner}),
         "tomorrow": now.date() + timedelta(days=1),
     }
-    return render(request, "reviews/book.html", context)
+    return render(request, "reviews/_book.html" if is_part(request) else "reviews/book.html", context)
+
+
+def _page_query(query: str, page: int) -> str:
+    return f"{query}&page={page}" if query else f"page={page}"
 
 
 @require_safe
@@ -76,64 +92,6 @@ def book_csv_file(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@requires("book.edit", staff=True)
-def several(request: HttpRequest) -> HttpResponse:
-    """Do one thing with the selected accounts; it can be taken back on the next page."""
-    viewer, now = viewer_of(request), timezone.now()
-    ids = _ids(request.POST.getlist("account"))
-    try:
-        done = _do(request.POST, viewer, ids, now)
-    except acting.BookError as problem:
-        messages.error(request, str(problem))
-    else:
-        request.session[_DONE] = done | {"at": now.timestamp()}
-    return _back(request)
-
-
-def _do(asked: QueryDict, viewer: Viewer, ids: list[UUID], now: datetime) -> dict[str, Any]:
-    match asked.get("do"):
-        case "snooze":
-            days = int(asked.get("days", "")) if asked.get("days", "") in SNOOZES else 1
-            until = datetime.combine(now.date() + timedelta(days=days), time(), tzinfo=now.tzinfo)
-            about = {pk: asked.get(f"reason-{pk}", "") for pk in ids}
-            kept = acting.snooze(viewer, about, until, now)
-            words = f"{len(kept)} snoozed {SNOOZES[str(days)]}."
-            return {"do": "snooze", "accounts": [str(pk) for pk in kept], "words": words}
-        case "task":
-            tasks = acting.add_tasks(viewer, ids, asked.get("title", ""), _day(asked.get("due_on", "")))
-            return {"do": "task", "tasks": [str(pk) for pk in tasks], "words": f"{len(tasks)} tasks added."}
-        case "assign":
-            if not can(viewer, "account.edit"):
-                raise acting.BookError("You may not give accounts to others.")
-            person = _ids([asked.get("person", "")])
-            if not person:
-                raise acting.BookError("Choose who gets the accounts.")
-            before = acting.assign(viewer, ids, person[0])
-            return {"do": "assign", "before": before, "words": f"{len(before)} accounts given away."}
-    raise acting.BookError("Choose what to do with the selected accounts.")
-
-
-@require_POST
-@requires("book.edit", staff=True)
-def take_back(request: HttpRequest) -> HttpResponse:
-    """Undo what was done with several rows last."""
-    done = request.session.pop(_DONE, {})
-    try:
-        messages.success(request, acting.undo(viewer_of(request), done, timezone.now()))
-    except acting.BookError as problem:
-        messages.error(request, str(problem))
-    return _back(request)
-
-
-@require_POST
-@requires("book.edit", staff=True)
-def wake_all(request: HttpRequest) -> HttpResponse:
-    """Show the snoozed accounts again."""
-    messages.success(request, f"{acting.wake(viewer_of(request))} back in the queue.")
-    return _back(request)
-
-
-@require_POST
 @requires("book.view", staff=True)
 def save_view(request: HttpRequest) -> HttpResponse:
     """Keep the filters of the page under a name."""
@@ -141,17 +99,25 @@ def save_view(request: HttpRequest) -> HttpResponse:
         view = acting.save_view(viewer_of(request), request.POST.get("name", ""), request.POST.get("query", ""))
     except acting.BookError as problem:
         messages.error(request, str(problem))
-        return _back(request)
+        return back(request)
     messages.success(request, f"“{view.name}” is saved.")
     return redirect(f"{reverse('reviews:book')}?{view.query}")
 
 
 @require_POST
 @requires("book.view", staff=True)
-def delete_view(request: HttpRequest, view_id: UUID) -> HttpResponse:
-    """Forget a saved view."""
-    acting.delete_view(viewer_of(request), view_id)
-    return redirect("reviews:book")
+def change_view(request: HttpRequest, view_id: UUID) -> HttpResponse:
+    """Give a saved view another name, or forget it."""
+    viewer = viewer_of(request)
+    if request.POST.get("do") == "delete":
+        acting.delete_view(viewer, view_id)
+        return redirect("reviews:book")
+    try:
+        view = acting.rename_view(viewer, view_id, request.POST.get("name", ""))
+    except acting.BookError as problem:
+        messages.error(request, str(problem))
+        return back(request)
+    return redirect(f"{reverse('reviews:book')}?{view.query}")
 
 
 def read_filters(asked: QueryDict, viewer: Viewer) -> Filters:
@@ -172,7 +138,7 @@ def read_filters(asked: QueryDict, viewer: Viewer) -> Filters:
         reason=one_of("reason", REASONS, ""),
         tier=one_of("tier", dict(Account.Tier.choices), ""),
         health=one_of("health", HEALTH, ""),
-        owner=owner if owner in ("me", "all") or _ids([owner]) else own,
+        owner=owner if owner in ("me", "all") or ids_of([owner]) else own,
         words=asked.get("q", "")[:100],
         sort=one_of("sort", SORTS, "rank"),
         page=int(asked.get("page", "1")) if asked.get("page", "1").isdecimal() else 1,
@@ -181,7 +147,7 @@ def read_filters(asked: QueryDict, viewer: Viewer) -> Filters:
 
 def _fresh(request: HttpRequest, now: datetime) -> dict[str, Any] | None:
     """What was done last, while it is offered to take it back."""
-    done: dict[str, Any] = request.session.get(_DONE, {})
+    done: dict[str, Any] = request.session.get(DONE, {})
     return done if done and now.timestamp() - done["at"] < UNDO_SECONDS else None
 
 
@@ -189,7 +155,7 @@ def _without_page(asked: QueryDict) -> str:
     return urlencode([(name, value) for name, value in asked.items() if name != "page" and value])
 
 
-def _ids(texts: list[str]) -> list[UUID]:
+def ids_of(texts: list[str]) -> list[UUID]:
     found = []
     for text in texts:
         with contextlib.suppress(ValueError):
@@ -197,15 +163,9 @@ def _ids(texts: list[str]) -> list[UUID]:
     return found
 
 
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        raise acting.BookError("Choose the day from the calendar.") from None
-
-
-def _back(request: HttpRequest) -> HttpResponse:
-    """To the page it was asked from, with its filters."""
-    query = request.POST.get("back", "")
-    url = f"{reverse('reviews:book')}?{query}" if query else reverse("reviews:book")
-    return redirect(url if url_has_allowed_host_and_scheme(url, None) else "reviews:book")
+def back(request: HttpRequest) -> HttpResponse:
+    """The page it was asked from, with its filters: at once to what asks for a part, by a redirect to a form."""
+    query = request.POST.get("back", "")[:1000]
+    if is_part(request):
+        return book_page(request, QueryDict(query))
+    return redirect(f"{reverse('reviews:book')}?{query}" if query else "reviews:book")
