@@ -6,7 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from accounts.reports import organization_ids
-from reviews.actions import measure, recipes
+from reviews.actions import margin_watch, measure, recipes
 
 
 @shared_task
@@ -19,7 +19,8 @@ def measure_all() -> None:
 @shared_task(soft_time_limit=1800, time_limit=1860)
 def measure_organization(organization_id: str) -> None:
     """Look at one organization's accounts."""
-    measure.measure_due(UUID(organization_id), timezone.now())
+    if measure.measure_due(UUID(organization_id), timezone.now()):
+        margin_watch.tell_negative_margins(UUID(organization_id), timezone.now())
 
 
 @shared_task(soft_time_limit=3600, time_limit=3660)

@@ -8,7 +8,7 @@ from reviews.calc.savings import Suggestion
 
 # Name and explanation of each part of the change of an outcome's cost, in the order in which they are told.
 BRIDGE_NAMES = {
-    "price": ("Price of a unit", "what a unit costs at your rates"),
+    "price": ("Price of a unit", "what a unit costs at the contract’s rates"),
     "efficiency": ("Units for each attempt", "how much one attempt uses"),
     "reliability": ("Attempts for each outcome", "how many attempts an outcome takes"),
     "mix": ("Mix", "dear and cheap work in other shares"),

@@ -26,6 +26,7 @@ from reviews.models import CostProposal
 from reviews.reports.savings import Proof, account_suggestions, proof_of, saved_words
 from reviews.reports.savings_words import words_of
 from reviews.views.headlines import pieces
+from usage.reports.freshness import data_through
 from usage.views.overview import download
 
 State = CostProposal.State
@@ -56,6 +57,7 @@ def savings(request: HttpRequest, account_id: UUID) -> HttpResponse:
         "may_edit": not viewer.is_portal and can(viewer, "book.edit"),
         "is_staff": not viewer.is_portal,
         "today": day_of(now, zone_of(account.timezone)),
+        "freshness": data_through(viewer, now),
     }
     return render(request, "reviews/savings.html", context)
 

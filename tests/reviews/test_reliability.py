@@ -213,7 +213,7 @@ def test_the_page_says_what_is_not_known_instead_of_zero() -> None:
     account, meter, workflow = _northwind()
     make_usage_day(account, meter, timezone.now().date() - timedelta(days=1), workflow, finished=0, successes=0)
     page = _client(account.organization).get("/reliability/").content.decode()
-    assert "No workflow says of 30 attempts how they ended" in page
+    assert "attempts how they ended, so its success is not known." in page
     assert "not known: no event carries the hash of its input" in page
     assert "not known: events do not number their attempts" in page
     assert "not known: no event says whether it succeeded" in page
