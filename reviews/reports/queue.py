@@ -165,7 +165,7 @@ def queue(viewer: Viewer, now: datetime, filters: Filters) -> Queue:
         _fill(viewer, now, [first])
     return Queue(
         filters=replace(filters, page=page),
-        groups=_groups(chosen, shown),
+        groups=_groups(chosen, shown, filters.sort),
         everything=len(everything),
         chosen=len(chosen),
         on_track=len(awake) - len(waiting),
@@ -311,7 +311,10 @@ def _sorted(rows: Sequence[Row], sort: str) -> list[Row]:
     )
 
 
-def _groups(chosen: Sequence[Row], shown: Sequence[Row]) -> list[GroupShown]:
+def _groups(chosen: Sequence[Row], shown: Sequence[Row], sort: str) -> list[GroupShown]:
+    if sort != "rank":  # groups would break another order
+        name = f"By {SORTS[sort]}"
+        return [GroupShown(sort, name, list(shown), len(chosen), _totals(chosen))] if shown else []
     found = []
     for key in (TODAY, WEEK, LATER, NONE):
         own, every = ([row for row in rows if row.standing.group == key] for rows in (shown, chosen))
