@@ -12,7 +12,8 @@ def make_run(account: Account, workflow: Workflow, owner: User, canary: str, now
     organization = account.organization
     key = canary.lower()
     play = Play.objects.create(organization=organization, key=key, name=f"{canary} play")
-    step = {"title": f"{canary} step", "detail": canary, "within_days": 3, "asks_customer": False}
+    title = f"{canary} step"
+    step = {"title": title, "detail": canary, "within_days": 3, "asks_customer": False}
     version = PlayVersion.objects.create(
         organization=organization,
         play=play,
@@ -35,6 +36,6 @@ def make_run(account: Account, workflow: Workflow, owner: User, canary: str, now
         currency=account.currency,
     )
     own = {"organization": organization, "account": account, "run": run}
-    Task.objects.create(**own, step=0, title=step["title"], detail=canary, assigned_to=owner, due_on=now.date())
+    Task.objects.create(**own, step=0, title=title, detail=canary, assigned_to=owner, due_on=now.date())
     PlayEvent.objects.create(**own, kind=PlayEvent.Kind.STARTED, at=now, text=canary)
     return run

@@ -40,6 +40,7 @@ class _Look:
     measured: dict[UUID, Measured]
     running: dict[tuple[UUID, UUID, UUID | None], PlayRun]
     rested: dict[tuple[UUID, UUID, UUID | None], PlayRun]  # the last that ended in the last 30 days
+    waiting: set[tuple[UUID, UUID, UUID | None]] = field(default_factory=set)  # running, and no step is done yet
     histories: dict[UUID, Series] = field(default_factory=dict)
     workflows: dict[UUID, list[WorkflowValues]] = field(default_factory=dict)
 
@@ -62,7 +63,9 @@ def check(organization_id: UUID, now: datetime, account_ids: Sequence[UUID] | No
     _read_workflows(organization_id, look, versions)
     began = begin_runs(organization_id, now, list(_begins(look, versions, now)))
     end_runs(organization_id, now, list(_ends(look)))
-    late = [run for run in look.running.values() if run.ended_at is None and run.due_at < now and not run.answered_at]
+    late = [
+        run for key, run in look.running.items() if run.ended_at is None and run.due_at < now and key in look.waiting
+    ]
     mark_late(organization_id, now, [run for run in late if run.version.steps])
     return began
 
@@ -89,7 +92,10 @@ def _look(organization_id: UUID, now: datetime, account_ids: Sequence[UUID] | No
     look = _Look(today, accounts, fresh, {}, {(run.account_id, run.play_id, run.workflow_id): run for run in ended})
     for run in running.annotate(answered_at=Min("tasks__done_at")):
         run.account = accounts[run.account_id]
-        look.running[(run.account_id, run.play_id, run.workflow_id)] = run
+        key = (run.account_id, run.play_id, run.workflow_id)
+        look.running[key] = run
+        if run.answered_at is None:
+            look.waiting.add(key)
     return look
 
 
@@ -111,7 +117,7 @@ def _read_histories(organization_id: UUID, look: _Look, versions: Sequence[PlayV
     conditions = [one for version in versions for one in (version.entry, version.exit)]
     conditions += [run.version.exit for run in look.running.values()]
     days = max(days_needed(one) for one in conditions) + MISSED
-    since = min(look.measured[pk].day for pk in wanted) - timedelta(days=days)  # type: ignore[operator, type-var]
+    since = min(look.today[pk] for pk in wanted) - STALE - timedelta(days=days)
     names = metrics_of(*conditions)
     for pk, rows in metric_history(organization_id, wanted, since, names).items():
         look.histories[pk] = filled(rows, names, look.measured[pk].day, days)
@@ -144,7 +150,7 @@ def _read_workflows(organization_id: UUID, look: _Look, versions: Sequence[PlayV
         look.workflows = workflow_values(organization_id, today, max(days, 1))
 
 
-def _may_hold(look: _Look, account: UUID, condition: Mapping[str, Any]) -> bool:
+def _may_hold(look: _Look, account: UUID, condition: Any) -> bool:
     """The account's own figures are those of its worst workflow: where they do not hold, none of them does."""
     return evaluate(_for_one_day(condition), look.latest(account, metrics_of(condition))).holds
 
@@ -185,7 +191,7 @@ def _subjects(
 
 
 def _is_in(version: PlayVersion, history: Series) -> bool:
-    if not evaluate(version.entry, history).holds:
+    if version.entry is None or not evaluate(version.entry, history).holds:
         return False
     return version.exit is None or not evaluate(version.exit, history).holds
 

@@ -102,7 +102,7 @@ def mark_late(organization_id: UUID, now: datetime, runs: Sequence[PlayRun]) -> 
     text = "The first step was not done in time."
     PlayEvent.objects.bulk_create([_event(run, Kind.LATE, now, text) for run in late])
     tell_events(organization_id, now, [_happened("play.late", run, now) for run in late])
-    mail_people(organization_id, now, [_late_mail(run, now) for run in late if run.owner_id])
+    mail_people(organization_id, now, [_late_mail(run, run.owner_id, now) for run in late if run.owner_id])
 
 
 def tell_step(organization_id: UUID, now: datetime, run: PlayRun, task: Task) -> None:
@@ -243,9 +243,9 @@ def _begun_mail(owner: UUID, runs: Sequence[PlayRun], now: datetime) -> Mail:
     )  # fmt: skip
 
 
-def _late_mail(run: PlayRun, now: datetime) -> Mail:
+def _late_mail(run: PlayRun, owner: UUID, now: datetime) -> Mail:
     return Mail(
-        run.owner_id, str(run.pk), "play.late", f"{run.account.name}: {run.play.name} is late",
+        owner, str(run.pk), "play.late", f"{run.account.name}: {run.play.name} is late",
         f"Its first step was due {_moment(run, now)}. {_why(run)}", run_url(run), "Open the play", run.account,
         severity=Alert.Severity.WARNING,
     )  # fmt: skip

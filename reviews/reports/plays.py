@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from statistics import median
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Min, OuterRef, Prefetch, QuerySet, Subquery
@@ -18,6 +19,7 @@ from reviews.models import Play, PlayRun, PlayVersion, Task
 from usage.calc.intervals import wilson
 
 DAY = 86400
+STEPS = "step_tasks"  # where `with_steps` puts a run's steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +98,13 @@ def with_steps(rows: "QuerySet[PlayRun]") -> "QuerySet[PlayRun]":
     """Add to runs what `run_shown` reads."""
     steps = Task.objects.exclude(step=None).order_by("step")
     return rows.select_related("play", "version", "workflow", "owner").prefetch_related(
-        Prefetch("tasks", steps, to_attr="step_tasks")
+        Prefetch("tasks", steps, to_attr=STEPS)
     )
 
 
 def run_shown(run: PlayRun, now: datetime) -> RunShown:
     """Return a run of `with_steps` as lists show it."""
-    tasks: list[Task] = run.step_tasks
+    tasks: list[Task] = getattr(run, STEPS)
     done = [task for task in tasks if task.done_at]
     ahead = next((task for task in tasks if task.done_at is None and task.dropped_at is None), None)
     return RunShown(
@@ -129,7 +131,7 @@ def play_outcomes(organization_id: UUID, since: datetime, now: datetime | None =
     """Return each play of the organization with what became of its runs since `since`, by name. Two queries."""
     newest = PlayVersion.objects.filter(organization_id=organization_id, play=OuterRef("pk")).order_by("-number")
     plays = Play.objects.filter(organization_id=organization_id).annotate(owner=Subquery(newest.values("owner")[:1]))
-    runs: dict[UUID, list[PlayRun]] = defaultdict(list)
+    runs: dict[UUID, list[Any]] = defaultdict(list)  # with when each was answered
     rows = PlayRun.objects.filter(organization_id=organization_id).exclude(ended_at__lt=since)
     for run in rows.annotate(answered_at=Min("tasks__done_at")):
         runs[run.play_id].append(run)
@@ -137,7 +139,7 @@ def play_outcomes(organization_id: UUID, since: datetime, now: datetime | None =
     return [_outcome(play, runs[play.pk], since, now) for play in plays.order_by("name", "pk")]
 
 
-def _outcome(play: Play, runs: list[PlayRun], since: datetime, now: datetime) -> PlayOutcome:
+def _outcome(play: Any, runs: list[Any], since: datetime, now: datetime) -> PlayOutcome:
     ended = [run for run in runs if run.ended_at is not None]
     saved = [run for run in ended if run.outcome == PlayRun.Outcome.EXIT_MET]
     days = [(run.ended_at - run.started_at).total_seconds() / DAY for run in saved]

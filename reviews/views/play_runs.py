@@ -37,7 +37,7 @@ def account_plays(request: HttpRequest, account_id: UUID) -> HttpResponse:
     viewer, account, now = viewer_of(request), account_of(request), timezone.now()
     ensure_plays(viewer.organization_id)
     page = Paginator(runs_of_account(viewer, account), PAGE_SIZE).get_page(request.GET.get("page"))
-    rows = shown(page.object_list, now)
+    rows = shown(list(page.object_list), now)
     context = {
         "account": account,
         "page": page,

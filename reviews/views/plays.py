@@ -56,7 +56,7 @@ def play(request: HttpRequest, play_key: str) -> HttpResponse:
         "version": line.version,
         "facts": totals([line]),
         "page": page,
-        "rows": shown(page.object_list, now),
+        "rows": shown(list(page.object_list), now),
         "versions": versions_of(viewer, found),
         "may_manage": can(viewer, "play.manage"),
         "now": now,

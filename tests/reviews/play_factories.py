@@ -27,7 +27,7 @@ def make_book(accounts: int = 1, **fields: Any) -> list[Account]:
     return made
 
 
-def measure(account: Account, ago: int = 1, **numbers: float) -> None:
+def measure(account: Account, ago: int = 1, **numbers: Any) -> None:
     """Keep figures of the day `ago` days before today; those of the same day are replaced."""
     values = {name: str(value) for name, value in numbers.items()}
     AccountMetrics.objects.update_or_create(

@@ -25,7 +25,7 @@ TOMORROW = NOW + timedelta(days=1)
 STEP = {"title": "Call", "detail": "", "within_days": 1, "asks_customer": False}
 
 # Figures in which a play begins, and in which it has reached its exit. Reliability is by workflow: its own test.
-BEGIN_AND_END: dict[str, tuple[dict[str, float], dict[str, float]]] = {
+BEGIN_AND_END: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "stalled_onboarding": ({"waiting_days": 14}, {"first_value_days": 15}),
     "overburn": ({"pacing": 1.31, "run_out_percent": 64}, {"pacing": 1.1, "run_out_percent": 64}),
     "underburn": ({"pacing": 0.6, "term_elapsed_percent": 40}, {"pacing": 0.9, "term_elapsed_percent": 41}),
@@ -42,7 +42,7 @@ def check(account: Account, now: Any = NOW) -> list[PlayRun]:
     return plays.check(account.organization_id, now)
 
 
-def begun(key: str = "overburn", **figures: float) -> tuple[Account, PlayRun]:
+def begun(key: str = "overburn", **figures: Any) -> tuple[Account, PlayRun]:
     (account,) = make_book()
     measure(account, **(figures or BEGIN_AND_END[key][0]))
     (run,) = [one for one in check(account) if one.play.key == key]
@@ -195,7 +195,7 @@ def test_a_late_first_step_is_logged_and_told_once() -> None:
     check(account, after)
     check(account, after + timedelta(hours=1))
     assert PlayEvent.objects.filter(run=run, kind=PlayEvent.Kind.LATE).count() == 1
-    assert Delivery.objects.filter(topic="play.late", email=account.csm.email).count() == 1
+    assert Delivery.objects.filter(topic="play.late", membership__user=account.csm).count() == 1
     (shown,) = open_runs(factories.staff_of(account), [account.pk], after)[account.pk]
     assert shown.is_late
 
@@ -284,6 +284,7 @@ def test_who_covers_for_the_owner_gets_the_play() -> None:
     (account,) = make_book()
     colleague = factories.make_member(account.organization, Role.CSM).user
     enter(factories.staff_of(account))
+    assert account.csm is not None
     Cover.objects.create(
         organization=account.organization, absent=account.csm, covered_by=colleague, starts_on=TODAY,
         ends_on=TODAY + timedelta(days=5),
