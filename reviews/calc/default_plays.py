@@ -116,7 +116,8 @@ DEFAULT_PLAYS: tuple[DefaultPlay, ...] = (
         "run_out_soon", "Run-out soon",
         "The commit likely ends within 90 days: give notice in stages, with a top-up worked out.",
         _all(_is("run_out_p50", "<=", 90), _is("commit_left", ">", 0)),
-        _any(_is("run_out_p50", ">", 105), _is("run_out_percent", "<", 40)), "csm", 72,
+        # Once it has run out, “Exhausted commit” goes on.
+        _any(_is("run_out_p50", ">", 105), _is("run_out_percent", "<", 40), _is("commit_left", "<=", 0)), "csm", 72,
         (
             Step("Give the first notice", "The likely date with its range.", 3, True),
             Step("Send a top-up scenario", "From “What if”, as PDF.", 14, True),
@@ -138,8 +139,12 @@ DEFAULT_PLAYS: tuple[DefaultPlay, ...] = (
     DefaultPlay(
         "renewal", "Renewal",
         "180 days before the end of the term, or 90 before the commit runs out: two opinions, a review, a proposal.",
-        _any(_is("term_days_left", "<=", 180), _is("run_out_p50", "<=", 90)),
-        _all(_is("term_days_left", ">", 180), _any(_is("run_out_p50", ">", 105), _is("run_out_percent", "<", 40))),
+        # A monthly allowance, whose commit is not known as one sum, runs out every month: that is no renewal.
+        _any(_is("term_days_left", "<=", 180), _all(_is("run_out_p50", "<=", 90), _is("commit_left", "known"))),
+        _all(
+            _is("term_days_left", ">", 180),
+            _any(_is("run_out_p50", ">", 105), _is("run_out_percent", "<", 40), _is("commit_left", "unknown")),
+        ),
         "csm", 120,
         (
             Step("Give your opinion of the risk", "Beside the computed one; a difference is discussed.", 5),

@@ -75,7 +75,7 @@ AGREEMENTS: dict[str, tuple[ContractPlan, ...]] = {
             210,
             YEAR,
             (
-                _year("Prepaid 2026", "120000", 210),
+                _year("Prepaid 2026", "102000", 210),
                 CommitPlan("Launch credit", "promotional", "2500", 210, 120, priority=1),
                 CommitPlan(
                     "Pilot pack",
@@ -147,7 +147,7 @@ AGREEMENTS: dict[str, tuple[ContractPlan, ...]] = {
             "Credit pack",
             210,
             YEAR,
-            (CommitPlan("600,000 credits", "credit", "600000", 210, 210 - YEAR, unit="credits", rate="0.1"),),
+            (CommitPlan("780,000 credits", "credit", "780000", 210, 210 - YEAR, unit="credits", rate="0.1"),),
             note="A credit is worth 0.10 pounds.",
         ),
     ),

@@ -136,7 +136,7 @@ def _load_account(
             name=plan.name,
             stage=plan.stage,
             outcome_unit=plan.outcome_unit,
-            success_target=Decimal("0.95"),
+            success_target=plan.success_target,
         )
         for plan in story.workflows
     )

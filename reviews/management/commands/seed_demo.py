@@ -20,6 +20,7 @@ from reviews.demo.alerts import load_alerts
 from reviews.demo.forecasts import load_forecasts
 from reviews.demo.later import corrected_events, load_later
 from reviews.demo.load import finance_of, in_batches, load_people, load_vendor, missing_events, story_day
+from reviews.demo.load_book import load_book
 from reviews.demo.people import PASSWORD, PEOPLE
 from reviews.demo.stories import VENDORS
 from usage.actions.accept import Sender, accept_events
@@ -59,6 +60,7 @@ class Command(BaseCommand):
             refresh(organization.pk, read_clock())  # later than what was just planned
             _settle(organization, read_clock())  # looks at the budgets
             load_alert_stories(organization, read_clock())
+            load_book(organization, people, told_from, read_clock())
             self.stdout.write(f"  {vendor.name}: {sent:,} events stored and settled")
         _write_logins(logins)
 
