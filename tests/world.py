@@ -36,6 +36,7 @@ from reviews.models import CostProposal, PlayRun
 from tests import factories
 from tests.world_alerts import Guarded, make_guarded
 from tests.world_field import make_proposal
+from tests.world_health import Scored, make_scored
 from tests.world_people import Written, make_written
 from tests.world_plays import make_run
 from usage.models import (
@@ -80,6 +81,7 @@ class AccountWorld:
     run: PlayRun
     proposal: CostProposal
     written: Written
+    scored: Scored
 
 
 @dataclass
@@ -147,6 +149,9 @@ class World:
             "entry_id": own.written.entry.pk,
             "task_id": own.written.task.pk,
             "cover_id": own.written.cover.pk,
+            "file_name": "salesforce-events",
+            "recipe_id": own.scored.recipe.pk,
+            "signal_id": own.scored.signal.pk,
             "play_key": own.run.play.key,
             "change": "cancel",
             "starts_on": f"{own.event.occurred_at:%Y-%m-01}",
@@ -261,6 +266,7 @@ def _make_account(world: World, number: int, now: datetime) -> AccountWorld:
         run=make_run(account, workflow, world.staff[Role.CSM].user, own, now),
         proposal=make_proposal(account, workflow, world.staff[Role.FIELD_CTO].user, own, now),
         written=make_written(account, world.staff[Role.CSM].user, world.staff[Role.LEADER].user, own, now),
+        scored=make_scored(account, world.staff[Role.CSM].user, own, now),
     )
 
 
