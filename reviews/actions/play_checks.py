@@ -16,7 +16,7 @@ from django.db.models import Min
 from accounts.models import Account
 from consumption_cs.lib.periods import as_utc, day_of, zone_of
 from reviews.actions.play_catalog import ensure_plays
-from reviews.actions.play_runs import Begin, End, begin_runs, end_runs, mark_late
+from reviews.actions.play_runs import Begin, End, begin_runs, end_runs, ends_with_steps, mark_late
 from reviews.calc.condition_words import compared, days_needed, leaves, metrics_of
 from reviews.calc.conditions import evaluate
 from reviews.models import PlayRun, PlayVersion
@@ -210,7 +210,7 @@ def _ends(look: _Look) -> Iterator[End]:
     """By the exit of the version they began with. What began a moment ago is not in `running`."""
     for run in look.running.values():
         measured = look.measured.get(run.account_id)
-        if run.version.exit is None or measured is None:
+        if run.version.exit is None or measured is None or ends_with_steps(run):
             continue
         history = look.series(run.account_id, metrics_of(run.version.exit))
         if run.workflow_id:

@@ -33,6 +33,7 @@ class Begin:
     because: Sequence[str] = ()
     numbers: Mapping[str, str] = field(default_factory=dict)
     measured: Measured | None = None
+    has_left: bool = False  # its exit holds already as somebody starts it: it then ends with its last step
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,11 @@ def tell_step(organization_id: UUID, now: datetime, run: PlayRun, task: Task) ->
     )  # fmt: skip
 
 
+def ends_with_steps(run: PlayRun) -> bool:
+    """Whether a run ends as its last step is done: it has no exit, or one that held before it began."""
+    return run.version.exit is None or bool(run.evidence.get("has_left"))
+
+
 def moved(run: PlayRun, measured: Measured | None) -> Decimal | None:
     """Return how much less is at risk than when the run began; None where one of them is not known."""
     left = measured.number("at_risk") if measured else None
@@ -132,6 +138,8 @@ def log(run: PlayRun, kind: str, now: datetime, text: str, by: UUID | None) -> N
 def _run(now: datetime, one: Begin, owner: UUID | None, by: UUID | None) -> PlayRun:
     at_risk = one.measured.number("at_risk") if one.measured else None
     evidence: dict[str, Any] = {"because": list(one.because), "numbers": dict(one.numbers)}
+    if one.has_left:
+        evidence["has_left"] = True
     if one.measured and one.measured.day:
         evidence["day"] = one.measured.day.isoformat()
     return PlayRun(

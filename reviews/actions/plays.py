@@ -13,11 +13,12 @@ from accounts.models import Account, User
 from accounts.permissions import require
 from consumption_cs.lib.tenancy import Viewer
 from reviews.actions.play_checks import check
-from reviews.actions.play_runs import Begin, End, begin_runs, end_runs, log, tell_step
-from reviews.calc.condition_words import compared, metrics_of
+from reviews.actions.play_runs import Begin, End, begin_runs, end_runs, ends_with_steps, log, tell_step
+from reviews.calc.condition_words import metrics_of
 from reviews.models import Play, PlayEvent, PlayRun, PlayVersion, Task
 from reviews.reports.measured import latest_metrics
 from reviews.reports.play_owners import colleagues
+from reviews.reports.play_pages import check_now
 from usage.models import Workflow
 
 __all__ = ["add_note", "check", "finish_step", "hand_over", "reopen_step", "start_play", "stop_run"]
@@ -29,7 +30,10 @@ MOST_TEXT = 2000
 def start_play(
     viewer: Viewer, account: Account, play: Play, now: datetime, workflow: Workflow | None = None
 ) -> PlayRun:
-    """Start a play by hand, whether its entry holds or not. Raises ValidationError if it runs already, or is off."""
+    """Start a play by hand, whether its entry holds or not. Raises ValidationError if it runs already, or is off.
+
+    Where its exit holds already, it ends with its last step instead: nothing would be left for it to reach.
+    """
     require(viewer, "book.edit")
     rows = PlayVersion.objects.filter(organization_id=viewer.organization_id, play=play).select_related("play")
     version = rows.order_by("-number").first()
@@ -39,18 +43,23 @@ def start_play(
         raise ValidationError("This play is about one workflow: choose it.")
     if workflow is not None and (not version.per_workflow or workflow.account_id != account.pk):
         raise ValidationError("This play is not about that workflow.")
-    measured = latest_metrics(viewer.organization_id, [account.pk])[account.pk]
-    names = metrics_of(version.entry)
-    history = {name: [None if (value := measured.number(name)) is None else float(value)] for name in names}
-    lines = compared(version.entry, history, account.currency) if version.entry and not version.per_workflow else []
-    numbers = {name: measured.numbers[name] for name in names if name in measured.numbers}
-    begin = Begin(account, version, workflow, [line.text for line in lines if line.holds], numbers, measured)
+    begin = _by_hand(account, version, workflow, now)
     with transaction.atomic():
         runs = begin_runs(viewer.organization_id, now, [begin], by=viewer.user_id)
     if not runs:
         raise ValidationError("This play is running already.")
     audit(viewer, "play.start", runs[0], play.name)
     return runs[0]
+
+
+def _by_hand(account: Account, version: PlayVersion, workflow: Workflow | None, now: datetime) -> Begin:
+    """What is known of the account, or the workflow, as somebody starts a play on it."""
+    about = workflow.pk if workflow else None
+    into, out = (check_now(account, condition, now, about) for condition in (version.entry, version.exit))
+    measured = latest_metrics(account.organization_id, [account.pk], numbers_only=True)[account.pk]
+    because = [line.text for lines in into.alternatives for line in lines if line.holds]
+    numbers = {name: measured.numbers[name] for name in metrics_of(version.entry) if name in measured.numbers}
+    return Begin(account, version, workflow, list(dict.fromkeys(because)), numbers, measured, out.holds)
 
 
 @contextmanager
@@ -66,7 +75,7 @@ def _changing(viewer: Viewer, run_id: UUID) -> Iterator[PlayRun]:
 
 
 def finish_step(viewer: Viewer, task: Task, now: datetime) -> None:
-    """Tick a step off. Again changes nothing. A play without an exit ends with its last step."""
+    """Tick a step off. Again changes nothing. A run without an exit of its own ends with its last step."""
     with _changing(viewer, _run_of(task)) as run:
         held = Task.objects.select_for_update().get(organization_id=run.organization_id, pk=task.pk)
         if held.done_at is not None or held.dropped_at is not None:
@@ -79,7 +88,7 @@ def finish_step(viewer: Viewer, task: Task, now: datetime) -> None:
         is_left = Task.objects.filter(
             organization_id=run.organization_id, run=run, done_at=None, dropped_at=None
         ).exists()
-        if run.version.exit is None and not is_left:
+        if ends_with_steps(run) and not is_left:
             measured = latest_metrics(run.organization_id, [run.account_id], numbers_only=True)[run.account_id]
             end = End(run, PlayRun.Outcome.EXIT_MET, "All its steps are done.", measured)
             end_runs(run.organization_id, now, [end], by=viewer.user_id)

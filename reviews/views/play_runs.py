@@ -19,6 +19,7 @@ from accounts.permissions import can, requires
 from consumption_cs.lib.tenancy import Viewer
 from reviews.actions import plays as acting
 from reviews.actions.play_catalog import ensure_plays
+from reviews.actions.play_runs import ends_with_steps
 from reviews.calc.condition_words import sentence
 from reviews.models import Play, PlayRun, Task
 from reviews.reports.measured import latest_metrics
@@ -119,7 +120,7 @@ def _context(request: HttpRequest, run: PlayRun) -> dict[str, Any]:
         "is_open": is_open,
         "steps": step_rows(run),
         "exit": exit_now,
-        "ends": sentence(run.version.exit, account.currency) if run.version.exit else "",
+        "ends_with_steps": ends_with_steps(run),
         "risk_now": measured.number("at_risk") if measured else None,
         "risk_reason": measured.reason("at_risk") if measured else "",
         "events": events_of(run),

@@ -167,6 +167,7 @@ def _previewed(viewer: Viewer, editor: PlayEditor) -> dict[str, Any]:
         "begins": sentence(entry),
         "ends": sentence(leave) if leave else "",
         "found": preview(viewer.organization_id, entry, leave),
+        "per_workflow": bool(editor.form["per_workflow"].value()),
     }
 
 

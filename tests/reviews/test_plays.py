@@ -338,6 +338,21 @@ def test_a_play_is_started_by_hand_once() -> None:
         plays.start_play(viewer, account, play_of(account, "reliability"), NOW)
 
 
+def test_a_play_started_where_its_exit_holds_ends_with_its_last_step() -> None:
+    (account,) = make_book()
+    measure(account, pacing=1.0)
+    ensure_plays(account.organization_id)
+    viewer = factories.staff_of(account)
+    run = plays.start_play(viewer, account, play_of(account, "underburn"), NOW)
+    check(account, NOW + timedelta(hours=1))
+    run.refresh_from_db()
+    assert run.ended_at is None
+    for task in run.tasks.order_by("step"):
+        plays.finish_step(viewer, task, NOW + timedelta(hours=2))
+    run.refresh_from_db()
+    assert run.outcome == PlayRun.Outcome.EXIT_MET
+
+
 def test_the_constraint_refuses_a_second_run_whoever_writes_it() -> None:
     _, run = begun()
     run.pk = None
