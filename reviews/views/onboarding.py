@@ -168,7 +168,7 @@ def _lead(group: Sequence[Start], firsts: Sequence[FirstValue]) -> str:
     longest = next((one for one in group if one.state in ("stalled", "soon", "waiting")), None)
     told = ""
     if longest is not None:
-        told = f"{longest.account.name} waits since {counted(longest.waiting or 0, 'day')}. {longest.why} "
+        told = f"{longest.account.name} has waited for {counted(longest.waiting or 0, 'day')}. {longest.why} "
     early = sum(one.days is not None and one.days < 0 for one in firsts)
     if early:
         verb = "counts" if early == 1 else "count"
