@@ -11,11 +11,13 @@ from accounts.models import Account
 from consumption_cs.lib.periods import day_start, zone_of
 from consumption_cs.lib.tenancy import Viewer, act_as
 from reviews.actions.health import Scored, score_day
+from reviews.actions.measures_told import tell_bands
 from reviews.actions.play_checks import check
 from reviews.actions.signals import look
 from reviews.calc.metrics import Values
 from reviews.models import AccountMetrics
 from reviews.reports.account_facts import AccountFacts, account_facts
+from reviews.reports.health import bands
 from reviews.reports.metric_values import at_risk_value, metric_values, waste_values
 from reviews.reports.more_facts import MoreFacts, more_facts
 from reviews.reports.waste_then import waste_then
@@ -58,7 +60,8 @@ def measure_accounts(
     """Keep the metrics of each account's last closed day at `now`, and what follows from them; return how many.
 
     A second call replaces the rows. `is_present` False: `now` has passed, and what is not kept by day stays unknown.
-    `acts`: signals and plays begin and end by it. In transactions of 250 accounts, one after another.
+    `acts`: signals and plays begin and end by it, and changes of the present are told. In transactions of 250
+    accounts, one after another.
     """
     wanted = _wanted(organization_id, account_ids)
     for first in range(0, len(wanted), BLOCK):
@@ -111,9 +114,12 @@ def _measure(organization_id: UUID, now: datetime, account_ids: Sequence[UUID], 
         values[one.account.pk] = found | {"at_risk": at_risk_value(one, own, found)}
     _keep_metrics(organization_id, now, facts, values)
     scored = [_scored(one, more[one.account.pk], values[one.account.pk]) for one in facts]
+    before = bands(organization_id, account_ids) if acts and is_present else {}
     score_day(organization_id, now, scored)
+    if before:
+        tell_bands(organization_id, now, before, bands(organization_id, account_ids))
     if acts:
-        look(organization_id, now, [(row.account_id, row.day, row.values) for row in scored])
+        look(organization_id, now, [(row.account_id, row.day, row.values) for row in scored], is_told=is_present)
         check(organization_id, now, [one.account.pk for one in facts])
 
 

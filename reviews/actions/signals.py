@@ -9,15 +9,19 @@ from django.core.exceptions import ValidationError
 
 from accounts.actions.audit import audit
 from consumption_cs.lib.tenancy import Viewer
+from reviews.actions.measures_told import tell_signals
 from reviews.calc.metrics import Values
 from reviews.calc.signals import KINDS, Found, open_kinds
 from reviews.models import Signal
 
 
-def look(organization_id: UUID, now: datetime, rows: Sequence[tuple[UUID, date, Values]]) -> None:
+def look(
+    organization_id: UUID, now: datetime, rows: Sequence[tuple[UUID, date, Values]], *, is_told: bool = True
+) -> None:
     """Open and close the signals of accounts by their metrics of a local day: (account, day, metrics).
 
-    Within the caller's transaction; three statements for any number. Again changes nothing.
+    Within the caller's transaction; three statements for any number, and a few more when there is something to tell.
+    Again changes nothing. `is_told` False: destinations do not hear of it, since it is long past.
     """
     ids = [account for account, _, _ in rows]
     known: dict[UUID, dict[str, Signal]] = defaultdict(dict)
@@ -37,6 +41,11 @@ def look(organization_id: UUID, now: datetime, rows: Sequence[tuple[UUID, date, 
             kept.append(signal)
     Signal.objects.bulk_create(made, ignore_conflicts=True)
     Signal.objects.bulk_update(kept, ["severity", "headline", "evidence", "seen_on", "closed_at"], batch_size=500)
+    if is_told:
+        # One that another worker opened at the same time is told by that one.
+        ours = Signal.objects.filter(organization_id=organization_id, pk__in=[signal.pk for signal in made])
+        opened = list(ours) if made else []
+        tell_signals(organization_id, now, opened, [signal for signal in kept if signal.closed_at is not None])
 
 
 def judge(viewer: Viewer, signal: Signal, feedback: str, now: datetime) -> None:

@@ -199,3 +199,40 @@ def scores(
     with connection.cursor() as cursor:
         cursor.execute(_SCORES, named | {"now": now, "day": day})
         return dict(cursor.fetchall())
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """An account's score as it was shown at its last look, None: it was not scored then."""
+
+    score: Decimal | None
+
+    @property
+    def band(self) -> str:
+        """As of HealthShown."""
+        return HealthShown(self.score).band
+
+
+# The word of a person counts if it held at the moment of the look, whatever became of it since.
+_BANDS = """
+SELECT wanted.id, coalesce(said.score, kept.score)
+FROM unnest(%(accounts)s::uuid[]) AS wanted(id)
+CROSS JOIN LATERAL (
+    SELECT score, computed_at FROM reviews_healthday
+    WHERE organization_id = %(organization)s AND account_id = wanted.id
+    ORDER BY day DESC LIMIT 1
+) AS kept
+LEFT JOIN LATERAL (
+    SELECT score FROM reviews_healthoverride
+    WHERE organization_id = %(organization)s AND account_id = wanted.id AND starts_at <= kept.computed_at
+        AND ends_at > kept.computed_at AND (ended_at IS NULL OR ended_at > kept.computed_at)
+    ORDER BY starts_at DESC, id DESC LIMIT 1
+) AS said ON true
+"""
+
+
+def bands(organization_id: UUID, account_ids: Collection[UUID]) -> dict[UUID, Band]:
+    """Return what each account that was ever looked at was shown with at its last look. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(_BANDS, {"organization": organization_id, "accounts": [str(pk) for pk in account_ids]})
+        return {account: Band(score) for account, score in cursor.fetchall()}
