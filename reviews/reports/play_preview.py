@@ -22,13 +22,15 @@ DAYS = 90
 class Preview:
     """`now`: the accounts on which the entry holds and the exit does not. `begun`: in the last 90 days, of `accounts`.
 
-    `on` accounts began at least once. `day` is the last that was measured; None: nothing is measured yet.
+    `on` accounts began at least once. `both`: days, over all accounts, on which entry and exit held. `day` is the last
+    that was measured; None: nothing is measured yet.
     """
 
     now: list[Account] = field(default_factory=list)
     begun: int = 0
     on: int = 0
     accounts: int = 0
+    both: int = 0
     day: date | None = None
 
 
@@ -56,7 +58,8 @@ def preview(organization_id: UUID, entry: Mapping[str, Any], leave: Mapping[str,
         and inside[number, newest[number]]
         and (outside is None or not outside[number, newest[number]])
     ]
-    return Preview(current, int(count.sum()), int((count > 0).sum()), len(accounts), last)
+    both = 0 if outside is None else int((inside & outside)[:, days - DAYS :].sum())
+    return Preview(current, int(count.sum()), int((count > 0).sum()), len(accounts), both, last)
 
 
 def _arrays(

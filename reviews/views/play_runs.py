@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.http import account_of, viewer_of
 from accounts.models import User
 from accounts.permissions import can, requires
+from consumption_cs.lib.periods import as_utc, day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer
 from reviews.actions import plays as acting
 from reviews.actions.play_catalog import ensure_plays
@@ -126,7 +127,7 @@ def _context(request: HttpRequest, run: PlayRun) -> dict[str, Any]:
         "events": events_of(run),
         "people": colleagues(viewer) if is_open and may_edit else [],
         "may_edit": may_edit,
-        "now": now,
+        "today": day_of(as_utc(now), zone_of(account.timezone)),
     }
 
 
