@@ -89,6 +89,7 @@ STAFF = (
         (
             Place("Members", "accounts:members", "users"),
             Place("Keys", "accounts:keys", "key"),
+            Place("Exchange", "reviews:exchange", "upload"),
             Place("Audit log", "accounts:audit", "book"),
             Place("Settings", "accounts:settings", "settings"),
         ),

@@ -7,6 +7,7 @@ from reviews.views import (
     book_acts,
     brief,
     contacts,
+    exchange,
     health,
     onboarding,
     play_runs,
@@ -77,4 +78,7 @@ urlpatterns: list[URLPattern] = [
     path("accounts/<uuid:account_id>/people/", contacts.contacts, name="contacts"),
     path("accounts/<uuid:account_id>/people/<uuid:contact_id>/", contacts.contact, name="contact"),
     path("accounts/<uuid:account_id>/people/<uuid:contact_id>/left/", contacts.contact_gone, name="contact_left"),
+    path("exchange/", exchange.exchange, name="exchange"),
+    path("exchange/sample.csv", exchange.exchange_sample, name="exchange_sample"),
+    path("exchange/<slug:file_name>.csv", exchange.exchange_export, name="exchange_export"),
 ]

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from reviews.api import plays
+from reviews.api import people, plays
 
 app_name = "reviews-api"
 urlpatterns: list[URLPattern] = [
@@ -14,4 +14,9 @@ urlpatterns: list[URLPattern] = [
     path("play-runs/<uuid:run_id>/notes", plays.NoteView.as_view(), name="play-run-notes"),
     path("play-runs/<uuid:run_id>/steps/<int:number>/completion", plays.StepView.as_view(), name="play-run-step"),
     path("accounts/<path:key>/play-runs", plays.AccountRunListView.as_view(), name="account-play-runs"),
+    path("accounts/<path:key>/contacts", people.ContactListView.as_view(), name="contacts"),
+    path("accounts/<path:key>/timeline-entries", people.EntryListView.as_view(), name="timeline-entries"),
+    path("accounts/<path:key>/tasks", people.AccountTaskListView.as_view(), name="account-tasks"),
+    path("tasks", people.TaskListView.as_view(), name="tasks"),
+    path("tasks/<uuid:task_id>/completion", people.TaskCompletionView.as_view(), name="task-completion"),
 ]
