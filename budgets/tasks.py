@@ -13,7 +13,6 @@ from accounts.reports import organization_ids
 from budgets.actions import catch_up as catching_up
 from budgets.actions import (
     deliver,
-    digests,
     evaluate,
     forecast,
     forecast_calibration,
@@ -74,13 +73,6 @@ def deliver_all() -> None:
 def finish_deliveries(**_: Any) -> None:
     """A worker that is told to end waits for the answers that are under way."""
     courier.finish(timezone.now)
-
-
-@shared_task
-def deliver_digests() -> None:
-    """Write the digests that are due; the outbox sends them."""
-    for organization_id in organization_ids():
-        digests.write_digests(organization_id, timezone.now())
 
 
 @shared_task

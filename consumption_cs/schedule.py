@@ -25,7 +25,7 @@ BEAT: dict[str, dict[str, Any]] = {
     "deliver": {"task": "budgets.tasks.deliver_all", "schedule": 1.0, "options": {"expires": 1}},
     "limits": {"task": "budgets.tasks.watch_limits", "schedule": 2.0, "options": {"expires": 4}},
     "digests": {
-        "task": "budgets.tasks.deliver_digests",
+        "task": "reviews.tasks.deliver_digests",
         "schedule": timedelta(minutes=10),
         "options": {"expires": 540},
     },

@@ -6,7 +6,14 @@ from celery import shared_task
 from django.utils import timezone
 
 from accounts.reports import organization_ids
-from reviews.actions import margin_watch, measure, recipes
+from reviews.actions import digests, margin_watch, measure, recipes
+
+
+@shared_task
+def deliver_digests() -> None:
+    """Write the digests that are due; the outbox sends them."""
+    for organization_id in organization_ids():
+        digests.write_digests(organization_id, timezone.now())
 
 
 @shared_task

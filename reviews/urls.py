@@ -38,6 +38,7 @@ urlpatterns: list[URLPattern] = [
     path("book/done/", book_acts.several, {"do": "done"}, name="book_done"),
     path("book/snooze/", book_acts.several, {"do": "snooze"}, name="book_snooze"),
     path("book/selected.csv", book_acts.selected_file, name="book_selected"),
+    path("book/digest/", book.digest, name="book_digest"),
     path("book/undo/", book_acts.take_back, name="book_undo"),
     path("book/wake/", book_acts.wake_all, name="book_wake"),
     path("book/views/", book.save_view, name="book_save_view"),

@@ -1,6 +1,7 @@
 """Digests: each morning or on Mondays, once for each person and day, about the accounts that they look after."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -23,10 +24,24 @@ _URGENT = ("exhausted", "late", "soon")
 Digest = NotificationWishes.Digest
 
 
-def write_digests(organization_id: UUID, now: datetime) -> int:
+@dataclass(frozen=True, slots=True)
+class Week:
+    """What Monday's digest says above its lines: a sentence, figures with their labels, and where to read on."""
+
+    span: str
+    text: str
+    url: str
+    facts: list[list[str]] = field(default_factory=list)
+
+
+WeekOf = Callable[[Viewer, date, Sequence[Membership]], Mapping[UUID, Week]]
+
+
+def write_digests(organization_id: UUID, now: datetime, week_of: WeekOf | None = None) -> int:
     """Put the digests that are due into the outbox; return how many. Called again, it writes none twice.
 
     At 7 in the morning of the person's own clock, and later that day if nothing ran at 7. Nothing to tell: no mail.
+    `week_of` says what the week before a Monday did, for each of the vendor's seats that it knows something of.
     """
     with act_as(Viewer(organization_id)) as viewer:
         seats = Membership.objects.visible_to(viewer).filter(user__is_active=True)
@@ -42,7 +57,8 @@ def write_digests(organization_id: UUID, now: datetime) -> int:
             return 0
         lines = {line.account.pk: line for line in run_outs(viewer, now.date())}
         alerts = _open_alerts(viewer)
-        rows = [row for one in due if (row := _row(*one, now, lines.values(), alerts)) is not None]
+        weeks = _weeks(viewer, due, week_of)
+        rows = [row for one in due if (row := _row(*one, now, lines.values(), alerts, weeks)) is not None]
         Delivery.objects.bulk_create(rows, ignore_conflicts=True)
         return len(rows)
 
@@ -55,6 +71,18 @@ def _due(seat: Membership, now: datetime) -> tuple[Membership, str, date] | None
     if kind == Digest.NONE or local.hour < HOUR or (kind == Digest.WEEKLY and local.weekday() != MONDAY):
         return None
     return seat, str(kind), local.date()
+
+
+def _weeks(viewer: Viewer, due: Iterable[tuple[Membership, str, date]], week_of: WeekOf | None) -> dict[UUID, Week]:
+    """Of the vendor's people for whom it is Monday: once for each day, as it is not everywhere the same."""
+    mondays: dict[date, list[Membership]] = {}
+    for seat, _, day in due:
+        if seat.account_id is None and day.weekday() == MONDAY:
+            mondays.setdefault(day, []).append(seat)
+    found: dict[UUID, Week] = {}
+    for day, seats in mondays.items():
+        found |= week_of(viewer, day, seats) if week_of else {}
+    return found
 
 
 def _key(seat: Membership, kind: str, day: date) -> str:
@@ -76,13 +104,15 @@ def _row(
     now: datetime,
     lines: Iterable[RunOutLine],
     alerts: dict[UUID, tuple[int, int]],
+    weeks: Mapping[UUID, Week],
 ) -> Delivery | None:
     told = []
     for line in lines:
         words = _words(line, alerts.get(line.account.pk, (0, 0))) if _is_theirs(seat, line.account) else ""
         if words:
             told.append([line.account.name, words])
-    if not told:
+    week = weeks.get(seat.pk)
+    if not told and week is None:
         return None
     more = f"And {len(told) - MOST_LINES} more." if len(told) > MOST_LINES else ""
     of_account = seat.account is not None
@@ -96,6 +126,11 @@ def _row(
         "url": site_url("budgets:account_alerts", seat.account_id) if of_account else site_url("budgets:alerts"),
         "action": "Open the alerts",
     }
+    if week is not None:
+        message |= {
+            "subject": f"Your book, {week.span}", "heading": f"Your book, {week.span}", "text": week.text,
+            "facts": week.facts, "url": week.url, "action": "Open your book",
+        }  # fmt: skip
     return Delivery(
         organization_id=seat.organization_id, account_id=seat.account_id, membership=seat, email=seat.user.email,
         topic=f"digest.{kind}", key=_key(seat, kind, day), payload=message, next_at=now,

@@ -16,11 +16,13 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.http import viewer_of
 from accounts.models import Account, Role
 from accounts.permissions import can, requires
+from consumption_cs.lib.periods import as_utc, day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer
 from reviews.actions import book as acting
 from reviews.calc.queue import REASONS
 from reviews.exports.book import book_csv
 from reviews.models import SavedView
+from reviews.reports.book_digest import lines, text_of, weeks_of
 from reviews.reports.book_rail import rail
 from reviews.reports.book_words import book_words
 from reviews.reports.queue import HEALTH, SORTS, VIEWS, Filters, queue, whole_queue
@@ -89,6 +91,19 @@ def book_csv_file(request: HttpRequest) -> HttpResponse:
     viewer, now = viewer_of(request), timezone.now()
     rows = whole_queue(viewer, now, read_filters(request.GET, viewer))
     return download(book_csv(rows), f"book-{now.date().isoformat()}.csv")
+
+
+@require_safe
+@requires("book.view", staff=True)
+def digest(request: HttpRequest) -> HttpResponse:
+    """The week of the book as Monday's mail tells it; as a card beside the queue, or the whole mail to look at."""
+    viewer, now = viewer_of(request), timezone.now()
+    ends_on = day_of(as_utc(now), zone_of(request.membership.organization.timezone))  # type: ignore[attr-defined]
+    found = weeks_of(viewer, ends_on, {viewer.user_id} if viewer.user_id else ())
+    own = found.get(viewer.user_id)
+    week = own if own is not None and own.accounts and viewer.role != Role.LEADER else found[None]
+    context = {"week": week, "lines": lines(week), "text": text_of(week), "is_own": week is own}
+    return render(request, "reviews/_book_digest.html" if is_part(request) else "reviews/book_digest.html", context)
 
 
 @require_POST
