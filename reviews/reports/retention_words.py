@@ -1,0 +1,125 @@
+"""The retention page in sentences."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from consumption_cs.lib.display import counted, money_text, percent_text
+from reviews.reports.renewals import RenewalLine
+from reviews.reports.retention import RetentionSeen
+from usage.reports.overview_words import Fact, Words
+
+ZERO, HUNDRED = Decimal(0), Decimal(100)
+
+
+@dataclass(frozen=True, slots=True)
+class LossRow:
+    """One reason of a loss: in points of gross retention, in money, how many accounts or pieces; `is_real` loss."""
+
+    name: str
+    words: str
+    points: Decimal
+    amount: Decimal
+    evidence: str
+    is_real: bool
+    width: float  # of the widest row, 0 to 1
+
+
+REASONS = {
+    "churn": ("Churn", "Notice given, or no use for 60 days", True),
+    "unexplained": ("Unexplained", "Fell with no cause written down", True),
+    "assisted": ("Assisted hygiene", "We helped them spend less", False),
+    "excused": ("Excused spikes", "Loops and faults that were credited", False),
+    "price": ("Price", "Lower contract rate, same use", False),
+}
+
+
+def status(seen: RetentionSeen) -> tuple[str, str]:
+    """Return the pill's words and tone, against the target of gross retention."""
+    gross, target = seen.shown.gross_percent, Decimal(seen.terms.gross_target)
+    if gross is None:
+        return "Nothing to compare yet", "none"
+    if gross >= target:
+        return "Gross retention on target", "good"
+    return f"Gross retention {target - gross:.1f} pt under target", "warn"
+
+
+def headline(seen: RetentionSeen) -> list[Words]:
+    """Customers spend 12.4% more than a year before; of the 8.8% lost, 5.0 points are real loss."""
+    found = seen.shown
+    if found.net_percent is None or found.gross_percent is None:
+        return [Words("There are not enough closed months to compare yet.")]
+    than = "than a year before" if seen.look_back else "than a quarter before"
+    change = found.net_percent - HUNDRED
+    much = f"{abs(change):.1f}% {'more' if change >= 0 else 'less'}"
+    lost = HUNDRED - found.gross_percent
+    said = [Words("Customers spend "), Words(much, strong=True), Words(f" {than}")]
+    if lost <= 0:
+        return [*said, Words("; nobody spends less.")]
+    real = seen.real_loss or ZERO
+    said += [Words("; of the "), Words(f"{lost:.1f}%", strong=True), Words(" lost, ")]
+    return [*said, Words(f"{real:.1f} points", strong=True), Words(" are real loss.")]
+
+
+def lead(seen: RetentionSeen, lines: Sequence[RenewalLine]) -> str:
+    """What the rest is, and what lies ahead."""
+    parts = []
+    if seen.shown.gross_percent is not None and seen.real_loss is not None:
+        excused = HUNDRED - seen.shown.gross_percent - seen.real_loss
+        if excused > 0:
+            parts.append("The rest is use we helped to trim, spikes we credited, and lower prices.")
+    if not seen.look_back:
+        parts.append(f"Looking back a whole year {seen.why_not}.")
+    if lines:
+        stake = sum((line.stake for line in lines), ZERO)
+        differ = sum(line.disagrees for line in lines)
+        dates = f"{counted(len(lines), 'date')} worth {money_text(stake, seen.currency, places=0)}"
+        falls = "falls" if len(lines) == 1 else "fall"
+        rest = f", and people and data disagree on {differ} of them" if differ else ""
+        parts.append(f"{dates} {falls} in the next 180 days{rest}.")
+    return " ".join(parts)
+
+
+def facts(seen: RetentionSeen) -> list[Fact]:
+    """The strip: net by both ways, gross consumed and committed."""
+    gross_target, net_target = Decimal(seen.terms.gross_target), Decimal(seen.terms.net_target)
+    back, quarter = seen.look_back, seen.quarter
+    none = seen.why_not
+    return [
+        _fact("Net retention, look-back", back.net_percent if back else None, net_target, none),
+        _fact("Net retention, run-rate", quarter.net_percent, net_target, "no quarter to compare with"),
+        _fact("Gross retention, consumed", seen.shown.gross_percent, gross_target, "nothing to compare"),
+        _fact("Gross retention, committed", seen.committed, gross_target, "no commit ended in 12 months"),
+    ]
+
+
+def _fact(label: str, percent: Decimal | None, target: Decimal, none: str) -> Fact:
+    if percent is None:
+        return Fact(label, "Not known yet", none, none=True)
+    tone = "good" if percent >= target else "warn"
+    return Fact(label, percent_text(percent / HUNDRED), f"target {target.normalize():f}%", tone=tone)
+
+
+def loss_rows(seen: RetentionSeen) -> list[LossRow]:
+    """Return the reasons, the largest first; together exactly what was lost."""
+    found = seen.shown
+    base, widest = found.base, max(found.loss.values(), default=ZERO)
+    rows = []
+    for key, (name, words, is_real) in REASONS.items():
+        amount = found.loss.get(key, ZERO)
+        points = amount * HUNDRED / base if base > 0 else ZERO
+        rows.append(
+            LossRow(
+                name, words, points, amount, _evidence(seen, key), is_real, float(amount / widest) if widest else 0.0
+            )
+        )
+    return sorted(rows, key=lambda row: -row.amount)
+
+
+def _evidence(seen: RetentionSeen, key: str) -> str:
+    if key == "churn":
+        return counted(seen.losers["churn"], "account")
+    if key == "unexplained":
+        return f"{counted(seen.losers['fell'], 'account')} fell"
+    pieces = seen.evidence.pieces.get(key, 0)
+    return f"{counted(pieces, 'piece')} of evidence" if pieces else "none"
