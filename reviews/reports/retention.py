@@ -216,7 +216,7 @@ def _rolling(by_month: dict[date, dict[str, Decimal]], months: list[date]) -> li
         now = _total(by_month, (add_months(end, -3), end))
         one = retention(base, now)
         # The first months of the product are no base: a quarter that had only begun would make every rate huge.
-        full = by_month.get(add_months(end, -6))
+        full = by_month.get(add_months(end, -7))
         found.append(Rolling(month, one.net_percent if full else None, one.gross_percent if full else None))
     return found
 
