@@ -2,10 +2,20 @@
 
 from django.urls import URLPattern, path
 
-from reviews.api import people, plays
+from reviews.api import measures, people, plays
 
 app_name = "reviews-api"
 urlpatterns: list[URLPattern] = [
+    path("metrics", measures.MetricListView.as_view(), name="metrics"),
+    path("health", measures.HealthListView.as_view(), name="health"),
+    path("health-recipes", measures.HealthRecipeListView.as_view(), name="health-recipes"),
+    path("signals", measures.SignalListView.as_view(), name="signals"),
+    path("signals/<uuid:signal_id>/feedback", measures.SignalFeedbackView.as_view(), name="signal-feedback"),
+    path("accounts/<path:key>/metrics", measures.AccountMetricsView.as_view(), name="account-metrics"),
+    path("accounts/<path:key>/metrics/days", measures.MetricDaysView.as_view(), name="account-metric-days"),
+    path("accounts/<path:key>/health", measures.AccountHealthView.as_view(), name="account-health"),
+    path("accounts/<path:key>/health/days", measures.HealthDaysView.as_view(), name="account-health-days"),
+    path("accounts/<path:key>/signals", measures.AccountSignalListView.as_view(), name="account-signals"),
     path("plays", plays.PlayListView.as_view(), name="plays"),
     path("plays/<slug:play_key>", plays.PlayView.as_view(), name="play"),
     path("play-runs", plays.RunListView.as_view(), name="play-runs"),
