@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from accounts.actions.audit import audit
 from accounts.models import Account, Membership
@@ -43,7 +43,7 @@ def save_contact(viewer: Viewer, account: Account, person: Person, contact: Cont
     _refuse_twins(viewer, held)
     held.full_clean(exclude=_UNTOUCHED, validate_constraints=False)
     with transaction.atomic():
-        held.save()
+        _store(held)
         after = _texts(held)
         changes: dict[str, Any] = {
             name: {"from": before[name], "to": after[name]} if before else after[name]
@@ -71,6 +71,14 @@ def contact_left(viewer: Viewer, contact: Contact, left_on: date | None, today: 
         audit(
             viewer, "contact.left" if left_on else "contact.returned", contact.account, contact.account.name, details
         )
+
+
+def _store(held: Contact) -> None:
+    try:
+        with transaction.atomic():
+            held.save()
+    except IntegrityError as error:
+        raise ValidationError("Somebody with this e-mail or id was added meanwhile.") from error
 
 
 def _portal_person(viewer: Viewer, account: Account, user_id: UUID | None, email: str) -> UUID | None:

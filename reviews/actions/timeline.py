@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from accounts.actions.audit import audit
 from accounts.models import Account, Role
@@ -107,7 +107,11 @@ def _write(viewer: Viewer, entry: TimelineEntry, said: Said, now: datetime) -> N
     entry.sentiment, entry.minutes = said.sentiment, said.minutes
     entry.external_id = said.external_id or entry.external_id
     entry.full_clean(exclude=["organization", "account", "by", "edited_at", "removed_at", "created_at"])
-    entry.save()
+    try:
+        with transaction.atomic():
+            entry.save()
+    except IntegrityError as error:
+        raise ValidationError({"external_id": "An entry of this account has this id already."}) from error
     _attend(viewer, entry, said.attendees)
 
 
