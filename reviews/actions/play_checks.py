@@ -20,7 +20,7 @@ from reviews.actions.play_runs import Begin, End, begin_runs, end_runs, ends_wit
 from reviews.calc.condition_words import compared, days_needed, leaves, metrics_of
 from reviews.calc.conditions import evaluate
 from reviews.models import PlayRun, PlayVersion
-from reviews.reports.measured import Measured, latest_metrics, metric_history
+from reviews.reports.measured import Measured, metric_history, metrics_on
 from reviews.reports.play_workflows import WorkflowValues, workflow_values
 from usage.models import Workflow
 
@@ -84,7 +84,8 @@ def _look(organization_id: UUID, now: datetime, account_ids: Sequence[UUID] | No
         rows = rows.filter(pk__in=list(account_ids))
     accounts = {account.pk: account for account in rows.defer("organization__logo").order_by("pk")}
     today = {pk: day_of(as_utc(now), zone_of(account.timezone)) for pk, account in accounts.items()}
-    measured = latest_metrics(organization_id, list(accounts), numbers_only=True)
+    newest = max(today.values(), default=date.min)  # for a moment that has passed: what was known by then
+    measured = metrics_on(organization_id, list(accounts), newest, numbers_only=True)
     fresh = {pk: one for pk, one in measured.items() if one.day is not None and today[pk] - one.day <= STALE}
     runs = PlayRun.objects.filter(organization_id=organization_id, account__in=accounts)
     running = runs.filter(ended_at=None).select_related("play", "version", "workflow")
