@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from consumption_cs.lib.display import counted, percent_text
 from consumption_cs.lib.figures import Figure, Numbers, Rule, Series
-from reviews.calc.onboarding import FirstValue, cohort_curve, median_days
+from reviews.calc.onboarding import FirstValue, Step, cohort_curve, median_days
 
 LONGEST = 120  # days drawn; the table has all steps
 
@@ -15,7 +15,7 @@ def cohort_figure(cohort: Sequence[FirstValue], target: int, csv_url: str) -> Fi
         return None
     steps = cohort_curve(cohort)
     last = max([target + 2, *(step.day for step in steps), *(one.waiting or 0 for one in cohort)])
-    days = range(min(last, LONGEST) + 1)
+    days = range(min(last, max(LONGEST, target + 2)) + 1)
     by_day = {step.day: (1 - step.waiting, 1 - step.high, 1 - step.low) for step in steps}
     x: list[str] = []
     points: list[tuple[float, float, float]] = []
@@ -46,12 +46,19 @@ def cohort_figure(cohort: Sequence[FirstValue], target: int, csv_url: str) -> Fi
                 [
                     f"Day {step.day}",
                     percent_text(1 - step.waiting),
-                    f"{percent_text(1 - step.high)} to {percent_text(1 - step.low)}",
+                    range_text(step),
                 ]
                 for step in steps
             ],
         ),
     )
+
+
+def range_text(step: Step, places: int = 1) -> str:
+    """The 95 % range of who has begun; none where all have, since then nothing is left to vary."""
+    if step.low == step.high:
+        return "all have begun"
+    return f"{percent_text(1 - step.high, places=places)} to {percent_text(1 - step.low, places=places)}"
 
 
 def _headline(cohort: Sequence[FirstValue], target: int) -> str:

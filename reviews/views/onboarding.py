@@ -18,7 +18,7 @@ from accounts.permissions import requires
 from consumption_cs.lib.display import counted, percent_text
 from consumption_cs.lib.tenancy import Viewer
 from reviews.calc.onboarding import FirstValue, cohort_curve, median_days
-from reviews.charts.onboarding import cohort_figure
+from reviews.charts.onboarding import cohort_figure, range_text
 from reviews.exports.onboarding import curve_csv, onboarding_csv
 from reviews.reports.onboarding import STATES, STEPS, TONES, Start, starts
 from reviews.views.headlines import pieces
@@ -182,7 +182,8 @@ def _facts(firsts: Sequence[FirstValue], target: int) -> list[dict[str, Any]]:
     median = median_days(firsts)
     reached = [step for step in cohort_curve(firsts) if step.day <= target]
     share = 1 - reached[-1].waiting if reached else 0.0
-    low, high = (1 - reached[-1].high, 1 - reached[-1].low) if reached else (0.0, 0.0)
+    note = f"95% range {range_text(reached[-1], 0)}" if reached and reached[-1].waiting else "nobody else waits"
+    note = note if reached else "nobody has begun yet"
     waiting = sum(one.days is None for one in firsts)
     return [
         {"label": "Median time to first billable event", "value": counted(median, "day")}
@@ -191,7 +192,7 @@ def _facts(firsts: Sequence[FirstValue], target: int) -> list[dict[str, Any]]:
         {
             "label": f"Begun by day {target}",
             "value": percent_text(share, places=0),
-            "note": f"95% range {percent_text(low, places=0)} to {percent_text(high, places=0)}",
+            "note": note,
         },
         {"label": "Target", "value": counted(target, "day"), "note": "from the start of the contract"},
         {"label": "In the cohort", "value": counted(len(firsts), "account"), "note": f"{waiting} still wait"},

@@ -15,6 +15,8 @@ from django.utils import timezone
 
 from accounts.models import Account, ApiKey, Organization, Role
 from consumption_cs.lib.tenancy import enter
+from reviews.calc.onboarding import FirstValue
+from reviews.charts.onboarding import cohort_figure
 from reviews.models import BookTerms
 from reviews.reports.onboarding import Start, starts, waiting_for
 from tests.factories import (
@@ -251,3 +253,23 @@ def test_an_organization_without_accounts_is_told_so_and_customers_get_no_page()
     assert "No account fits." in _page(organization).content.decode()
     account = _account(organization)
     assert signed_in(make_member(account)).get("/onboarding/").status_code == 403
+
+
+def test_a_cohort_of_which_nobody_or_everybody_has_begun_has_no_range() -> None:
+    organization = make_organization()
+    account = _account(organization, contract_starts_on=timezone.now().date() - timedelta(days=30))
+    facts = _page(organization).context["facts"]
+    assert facts[0]["value"] == "more than half still wait"
+    assert facts[1] | {"label": ""} == {"label": "", "value": "0%", "note": "nobody has begun yet"}
+    make_usage_day(
+        account, make_meter(organization), timezone.now().date() - timedelta(days=20), make_workflow(account)
+    )
+    page = _page(organization, "?show=all")
+    assert page.context["facts"][1]["note"] == "nobody else waits"
+    assert page.context["chart"].numbers.rows == [["Day 10", "100%", "all have begun"]]
+
+
+def test_a_target_beyond_what_is_drawn_still_stands_on_the_axis() -> None:
+    assert (chart := cohort_figure([FirstValue(3, None)], 200, "")) is not None
+    assert chart.rules[0].x in chart.series[-1].x
+    assert cohort_figure([], 14, "") is None
