@@ -19,7 +19,7 @@ from reviews.calc.conditions import ConditionError
 from reviews.calc.conditions import check as check_condition
 from reviews.forms.plays import PlayEditor
 from reviews.models import Play, PlayVersion
-from reviews.reports.play_pages import catalogue, runs_of_play, shown, totals, versions_of
+from reviews.reports.play_pages import catalogue, moved_once, runs_of_play, shown, totals, versions_of
 from reviews.reports.play_preview import preview
 
 PAGE_SIZE = 25
@@ -34,7 +34,7 @@ def plays(request: HttpRequest) -> HttpResponse:
     lines = catalogue(viewer, now)
     context = {
         "lines": lines,
-        "facts": totals(lines),
+        "facts": totals(lines, moved_once(viewer, now)),
         "running": sum(line.outcome.running for line in lines),
         "late": sum(line.late for line in lines),
         "may_manage": can(viewer, "play.manage"),
@@ -54,7 +54,7 @@ def play(request: HttpRequest, play_key: str) -> HttpResponse:
         "play": found,
         "line": line,
         "version": line.version,
-        "facts": totals([line]),
+        "facts": totals([line], moved_once(viewer, now, found)),
         "page": page,
         "rows": shown(list(page.object_list), now),
         "versions": versions_of(viewer, found),

@@ -197,3 +197,14 @@ def test_an_ended_run_tells_what_was_moved() -> None:
     assert play_of(account, "overburn")
     ensure_plays(account.organization_id)
     assert Play.objects.count() == 10
+
+
+def test_money_that_two_plays_of_an_account_moved_counts_once_above_the_list() -> None:
+    (account,) = make_book()
+    measured(account, **BURNING, commit_left="0")
+    assert len(acting.check(account.organization_id, timezone.now())) == 2
+    measured(account, pacing="1.0", at_risk="4000", commit_left="90000")
+    acting.check(account.organization_id, timezone.now())
+    said = text(visitor(account).get("/plays/"))
+    assert re.search(r"Money moved out of risk\s*\$13,000\s*each account once", said)
+    assert "$26,000" not in said
