@@ -28,8 +28,8 @@ _EVENT: Json = {
             "description": "What meters read: quantity, workflow, outcome, success, attempt, environment. For "
             "reliability and waste also error (a text, or an object with code), status or status_code, fault (vendor "
             "or customer; a status of 500 and more is the vendor's where nothing is said) and input_hash (equal "
-            "hashes are the same work again). Events of the types consumption.void and consumption.replace have VoidData or "
-            "ReplaceData instead.",
+            "hashes are the same work again). Events of the types consumption.void and consumption.replace have "
+            "VoidData or ReplaceData instead.",
         },
     },
     "example": {
