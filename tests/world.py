@@ -32,7 +32,7 @@ from budgets.models import (
 )
 from consumption_cs.lib.ids import uuid7
 from consumption_cs.lib.tenancy import enter
-from reviews.models import CostProposal, PlayRun
+from reviews.models import CostProposal, PlayRun, SavedView
 from tests import factories
 from tests.world_alerts import Guarded, make_guarded
 from tests.world_field import make_proposal
@@ -82,6 +82,7 @@ class AccountWorld:
     proposal: CostProposal
     written: Written
     scored: Scored
+    view: SavedView
 
 
 @dataclass
@@ -152,6 +153,7 @@ class World:
             "file_name": "salesforce-events",
             "recipe_id": own.scored.recipe.pk,
             "signal_id": own.scored.signal.pk,
+            "view_id": own.view.pk,
             "play_key": own.run.play.key,
             "change": "cancel",
             "starts_on": f"{own.event.occurred_at:%Y-%m-01}",
@@ -267,6 +269,9 @@ def _make_account(world: World, number: int, now: datetime) -> AccountWorld:
         proposal=make_proposal(account, workflow, world.staff[Role.FIELD_CTO].user, own, now),
         written=make_written(account, world.staff[Role.CSM].user, world.staff[Role.LEADER].user, own, now),
         scored=make_scored(account, world.staff[Role.CSM].user, own, now),
+        view=SavedView.objects.create(
+            organization=world.organization, user=world.staff[Role.CSM].user, name=f"{own} view", query=f"q={own}"
+        ),
     )
 
 

@@ -8,16 +8,24 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.http import SESSION_KEY
+from accounts.models import Role
+
+_WITH_A_BOOK = (Role.CSM, Role.LEADER, Role.FIELD_CTO)
 
 
 @require_safe
 @login_required
 def home(request: HttpRequest) -> HttpResponse:
-    """The staff's list of accounts, or a customer's own overview; in words for people without any membership."""
+    """A customer's own overview, the book of who looks after accounts, or the list of accounts.
+
+    In words for people without any membership.
+    """
     member = request.membership  # type: ignore[attr-defined]
     if member is None:
         return render(request, "accounts/nowhere.html")
-    return redirect("usage:overview", member.account_id) if member.account_id else redirect("usage:accounts")
+    if member.account_id:
+        return redirect("usage:overview", member.account_id)
+    return redirect("reviews:book" if member.role in _WITH_A_BOOK else "usage:accounts")
 
 
 @require_POST

@@ -352,6 +352,6 @@ def _fill(viewer: Viewer, now: datetime, rows: Sequence[Row]) -> None:
         row.found, row.health = found[pk], health[pk]
         row.score = row.health.score
         row.runs, row.touch, row.task = runs.get(pk, []), touches.get(pk), first.get(pk)
-        row.sentence = sentence(row.standing.reasons, row.found, row.today)
+        row.sentence = sentence(row.standing.reasons, row.found, row.today, row.run.key if row.run else "")
         row.at_risk_words = at_risk_words(row.found, row.today)
         row.run_out = run_out_shown(row.found, row.today, row.account.currency)

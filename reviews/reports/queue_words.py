@@ -12,9 +12,22 @@ from usage.reports.overview_words import short_date
 ZERO = Decimal(0)
 
 
-def sentence(reasons: tuple[Reason, ...], found: Measured, today: date) -> str:
-    """Return the first two reasons as one sentence; "" without any."""
-    said = [words for reason in reasons[:2] if (words := words_of(reason.key, found, today))]
+# The reason that a play answers: told first while it runs.
+ANSWERED = {
+    "exhausted_commit": "exhausted", "spike": "spike", "stalled_onboarding": "stalled", "run_out_soon": "run_out",
+    "champion_lost": "champion_gone", "reliability": "reliability", "underburn": "underburn", "overburn": "overburn",
+    "renewal": "renewal", "single_workflow_risk": "one_workflow", "value_review": "review",
+}  # fmt: skip
+
+
+def sentence(reasons: tuple[Reason, ...], found: Measured, today: date, play: str = "") -> str:
+    """Return the first two reasons as one sentence; "" without any.
+
+    That which the running `play` answers comes first, a review that is due last.
+    """
+    answered = ANSWERED.get(play)
+    told = sorted(reasons, key=lambda one: (one.key != answered, one.key == "review"))
+    said = [words for reason in told[:2] if (words := words_of(reason.key, found, today))]
     if not said:
         return ""
     joined = "; ".join([said[0], *(_lower(words) for words in said[1:])])

@@ -71,13 +71,18 @@ def book_page(request: HttpRequest, asked: QueryDict) -> HttpResponse:
         "may_assign": can(viewer, "account.edit"),
         "done": _fresh(request, now),
         "clear_url": f"{reverse('reviews:book')}?{urlencode({'owner': filters.owner})}",
-        "is_part": is_part(request),
+        "is_part": _is_part(request),
         "previous_query": _page_query(query, found.filters.page - 1),
         "next_query": _page_query(query, found.filters.page + 1),
         "all_query": urlencode({"view": "mine", "needs": "all", "owner": filters.owner}),
         "tomorrow": now.date() + timedelta(days=1),
     }
-    return render(request, "reviews/_book.html" if is_part(request) else "reviews/book.html", context)
+    return render(request, "reviews/_book.html" if _is_part(request) else "reviews/book.html", context)
+
+
+def _is_part(request: HttpRequest) -> bool:
+    """Whether a part is exchanged; the way back in the browser's history asks for the whole page."""
+    return is_part(request) and "HX-History-Restore-Request" not in request.headers
 
 
 def _page_query(query: str, page: int) -> str:

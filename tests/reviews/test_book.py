@@ -269,6 +269,8 @@ def test_what_asks_for_a_part_gets_the_book_without_its_frame(book: Book) -> Non
     assert "<html" not in page
     assert 'id="book"' in page
     assert "1 account snoozed until tomorrow" in page
+    restored = book.client().get("/book/", headers={"HX-Request": "true", "HX-History-Restore-Request": "true"})
+    assert "<html" in restored.content.decode()
 
 
 def test_filters_are_kept_under_a_name_renamed_and_forgotten(book: Book) -> None:
