@@ -49,6 +49,8 @@ STAFF = (
         (
             Place("Health", "reviews:health", "activity"),
             Place("Early warnings", "reviews:signals", "alert"),
+            Place("Reliability", "reviews:reliability", "check-circle"),
+            Place("Onboarding", "reviews:onboarding", "key"),
             Place("How health works", "reviews:recipe", "scale"),
             Place("What metrics mean", "reviews:metrics", "info"),
         ),
@@ -78,13 +80,6 @@ STAFF = (
             Place("Alerts", "budgets:alerts", "alert"),
             Place("Notifications", "budgets:notifications", "bell"),
             Place("Quality of alerts", "budgets:alert_quality", "check-circle"),
-        ),
-    ),
-    Group(
-        "Field",
-        (
-            Place("Reliability", "reviews:reliability", "activity"),
-            Place("Onboarding", "reviews:onboarding", "key"),
         ),
     ),
     Group(
