@@ -18,6 +18,7 @@ import resource
 import time
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, date, datetime, timedelta
+from multiprocessing import get_context
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -64,8 +65,10 @@ INSERT INTO budgets_commit (id, organization_id, account_id, contract_id, kind, 
 SELECT gen_random_uuid(), contract.organization_id, contract.account_id, contract.id, 'prepaid', 'Prepaid', 'USD',
     amount, 1, amount, 1, starts_on, ends_on, 0, 0, 0, '{}', '{}'
 FROM budgets_contract AS contract
-JOIN (SELECT account_id, round(avg(spend) * 365 * (0.7 + 0.6 * random()), 2) AS amount FROM account_day GROUP BY 1)
-    AS days USING (account_id)
+JOIN (
+    SELECT account_id, round((avg(spend) * 365 * (0.7 + 0.6 * random()))::numeric, 2) AS amount
+    FROM account_day GROUP BY 1
+) AS days USING (account_id)
 """
 _LEDGER = """
 INSERT INTO budgets_ledgerentry (id, organization_id, account_id, commit_id, kind, day, amount, why, reason)
@@ -152,7 +155,7 @@ def nightly(organization: UUID, now: datetime) -> Json:
     with act_as(Viewer(organization)):
         ids = sorted(Account.objects.filter(organization_id=organization).values_list("pk", flat=True))
     halves = [ids[number::PROCESSES] for number in range(PROCESSES)]
-    with ProcessPoolExecutor(PROCESSES) as pool:
+    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:  # a fork would share connections
         seconds = list(pool.map(look, [organization] * PROCESSES, [now] * PROCESSES, halves))
     with CaptureQueriesContext(connection) as queries:
         measure_accounts(organization, now, ids[:BLOCK])

@@ -10,8 +10,9 @@ from django.db import connection
 from accounts.models import Account
 from consumption_cs.lib.periods import day_start, zone_of
 from consumption_cs.lib.tenancy import Viewer, act_as
-from reviews.actions.health import Scored, score_day
+from reviews.actions.health import Scored, recipe_in_force, score_day
 from reviews.actions.measures_told import tell_bands
+from reviews.actions.play_catalog import ensure_plays
 from reviews.actions.play_checks import check
 from reviews.actions.signals import look
 from reviews.calc.metrics import Values
@@ -64,6 +65,10 @@ def measure_accounts(
     accounts, one after another.
     """
     wanted = _wanted(organization_id, account_ids)
+    # What every organization begins with is made in a moment of its own, so that nobody waits for a whole block.
+    with act_as(Viewer(organization_id)):
+        recipe_in_force(organization_id, now)
+        ensure_plays(organization_id)
     for first in range(0, len(wanted), BLOCK):
         with act_as(Viewer(organization_id)):
             _measure(organization_id, now, wanted[first : first + BLOCK], is_present, acts)
