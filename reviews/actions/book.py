@@ -1,8 +1,8 @@
 """What somebody does with rows of their book: snooze, assign, a task or a play for several; and taking it back."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -85,15 +85,13 @@ def add_tasks(
     title = title.strip()
     if not title or len(title) > 200:
         raise BookError("Say in up to 200 characters what is to be done.")
-    return [
-        tasks.add_task(viewer, account, title=title, due_on=due_on, assigned_to=_who(viewer, account), now=now).pk
-        for account in _accounts(viewer, account_ids)
-    ]
-
-
-def _who(viewer: Viewer, account: Account) -> UUID | None:
-    """The account's CSM while they have a seat, or else the viewer."""
-    return account.csm_id if account.csm_id in csms(viewer) else viewer.user_id
+    people = csms(viewer)
+    made = []
+    for account in _accounts(viewer, account_ids):
+        who = account.csm_id if account.csm_id in people else viewer.user_id
+        with _own_words():
+            made.append(tasks.add_task(viewer, account, title=title, due_on=due_on, assigned_to=who, now=now).pk)
+    return made
 
 
 def finish(viewer: Viewer, task_id: UUID, now: datetime) -> Task:
@@ -101,7 +99,8 @@ def finish(viewer: Viewer, task_id: UUID, now: datetime) -> Task:
     task = Task.objects.visible_to(viewer).select_related("account").filter(pk=task_id).first()
     if task is None:
         raise BookError("This task is not there any more.")
-    _said(lambda: tasks.finish_task(viewer, task, now))
+    with _own_words():
+        tasks.finish_task(viewer, task, now)
     return task
 
 
@@ -126,7 +125,8 @@ def start_plays(
     accounts = _accounts(viewer, account_ids)
     rows = PlayRun.objects.visible_to(viewer).filter(play=play, account__in=accounts, ended_at=None)
     running = set(rows.values_list("account_id", flat=True))
-    runs = [plays.start_play(viewer, account, play, now) for account in accounts if account.pk not in running]
+    with _own_words():
+        runs = [plays.start_play(viewer, account, play, now) for account in accounts if account.pk not in running]
     if not runs:
         raise BookError(f"“{play.name}” runs on all of them already.")
     return play, runs
@@ -152,20 +152,23 @@ def _give_back(viewer: Viewer, done: Mapping[str, Any], now: datetime) -> str:
 def _drop(viewer: Viewer, done: Mapping[str, Any], now: datetime) -> str:
     rows = _tasks(viewer, done["tasks"])
     for task in rows:
-        tasks.drop_task(viewer, task, now)
+        with _own_words():
+            tasks.drop_task(viewer, task, now)
     return f"{counted(len(rows), 'task')} dropped."
 
 
 def _reopen(viewer: Viewer, done: Mapping[str, Any], now: datetime) -> str:
     for task in _tasks(viewer, done["tasks"]):
-        _said(partial(tasks.reopen_task, viewer, task, now))
+        with _own_words():
+            tasks.reopen_task(viewer, task, now)
     return "It is open again."
 
 
 def _stop(viewer: Viewer, done: Mapping[str, Any], now: datetime) -> str:
     runs = PlayRun.objects.visible_to(viewer).filter(pk__in=done["runs"], ended_at=None)
     for run in runs.select_related("play", "account"):
-        plays.stop_run(viewer, run, "Started by mistake, taken back at once.", now)
+        with _own_words():
+            plays.stop_run(viewer, run, "Started by mistake, taken back at once.", now)
     return "The plays are stopped."
 
 
@@ -176,10 +179,11 @@ def _tasks(viewer: Viewer, ids: Sequence[str]) -> list[Task]:
     return list(Task.objects.visible_to(viewer).filter(pk__in=ids).select_related("account"))
 
 
-def _said(act: Callable[[], object]) -> None:
-    """Do it; what makes no sense is said in its own words."""
+@contextmanager
+def _own_words() -> Iterator[None]:
+    """What makes no sense is said in its own words."""
     try:
-        act()
+        yield
     except ValidationError as problem:
         raise BookError(problem.messages[0]) from None
 

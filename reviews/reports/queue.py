@@ -290,7 +290,7 @@ def _fits(row: Row, filters: Filters) -> bool:
 def _in_view(row: Row, view: str) -> bool:
     if view == "run_outs":
         days = row.found.number("run_out_p50")
-        return days is not None and days <= 90
+        return days is not None and days <= 90 and (row.found.number("commit_granted") or ZERO) > 0
     if view == "onboarding":
         return any(one.key == "stalled" for one in row.standing.reasons)
     if view == "review":

@@ -113,6 +113,10 @@ def run_out_shown(found: Measured, today: date, currency: str) -> RunOutShown:
     """Return when the account's commit runs out."""
     granted, left = found.number("commit_granted"), found.number("commit_left")
     if granted is None or granted <= 0:
+        out = found.number("run_out_p50")  # of an allowance that refills: it has no term to draw it over
+        if out is not None:
+            day = short_date(today + timedelta(days=int(out)))
+            return RunOutShown("Allowance", f"to {day}", under="refills with each period")
         return RunOutShown("No commit", under="pay as you go")
     drawn = (found.number("commit_used_percent") or ZERO) / 100
     gone = found.number("term_elapsed_percent")

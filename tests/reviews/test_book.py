@@ -129,6 +129,24 @@ def test_filters_narrow_the_queue_and_counts_do_not_move(book: Book) -> None:
     assert book.names(health="none") == book.names()
 
 
+def test_an_allowance_that_refills_is_no_run_out_and_no_missing_commit(book: Book) -> None:
+    book.account("Cobalt", 5, run_out_p50=1, open_spikes=1)
+    book.account("Paid by use", 4, open_spikes=1)
+    shown = {row.account.name: row.run_out for row in book.look().rows}
+    assert [(one.main, one.note) for one in shown.values() if one] == [("Allowance", "to Nov 24"), ("No commit", "")]
+    assert book.names(view="run_outs", needs="all") == []
+
+
+def test_a_running_play_s_reason_is_told_first_and_a_review_last(book: Book) -> None:
+    account = book.account("Northwind", 5, change_28=-38, pacing=0.6)
+    ensure_plays(book.organization.pk)
+    _, [run] = acting.start_plays(book.viewer, [account.pk], Play.objects.get(key="underburn").pk, NOW)
+    [row] = book.look().rows
+    assert row.run is not None
+    assert row.run.id == run.pk
+    assert row.sentence == "Drawing at 60% of plan; use down 38% in 28 days."
+
+
 def test_a_snooze_ends_with_its_time_or_its_reason(book: Book) -> None:
     account = book.account("Northwind", 5, **FALLING)
     until = NOW + timedelta(days=3)
@@ -170,7 +188,7 @@ def test_the_book_asks_as_much_of_many_accounts_as_of_few(book: Book) -> None:
     assert book.look(page=9).filters.page == 2
 
 
-def post(client: Client, url: str, accounts: list[Account] = [], **fields: Any) -> str:  # noqa: B006
+def post(client: Client, url: str, accounts: list[Account] = [], /, **fields: Any) -> str:  # noqa: B006
     data = {"account": [str(one.pk) for one in accounts]} | fields
     answer = client.post(reverse(f"reviews:{url}"), data, follow=True)
     assert answer.status_code == 200
@@ -199,6 +217,8 @@ def test_several_get_a_task_which_undo_drops(book: Book) -> None:
     post(client, "book_undo")
     enter(book.viewer)
     assert not Task.objects.filter(dropped_at=None).exists()
+    far = post(client, "book_several", two, do="task", title="Ask", due_on="1900-01-01")
+    assert "Choose a day between 2000 and 2099." in far
     assert "Say in up to 200 characters" in post(client, "book_several", two, do="task", title=" ")
 
 
