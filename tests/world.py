@@ -32,11 +32,12 @@ from budgets.models import (
 )
 from consumption_cs.lib.ids import uuid7
 from consumption_cs.lib.tenancy import enter
-from reviews.models import CostProposal, PlayRun, SavedView
+from reviews.models import CostProposal, LossEvidence, PlayRun, SavedView
 from tests import factories
 from tests.world_alerts import Guarded, make_guarded
 from tests.world_field import make_proposal
 from tests.world_health import Scored, make_scored
+from tests.world_leader import make_evidence
 from tests.world_people import Written, make_written
 from tests.world_plays import make_run
 from usage.models import (
@@ -80,6 +81,7 @@ class AccountWorld:
     guarded: Guarded
     run: PlayRun
     proposal: CostProposal
+    evidence: LossEvidence
     written: Written
     scored: Scored
     view: SavedView
@@ -146,6 +148,7 @@ class World:
             "step": "acknowledge",
             "run_id": own.run.pk,
             "proposal_id": own.proposal.pk,
+            "evidence_id": own.evidence.pk,
             "contact_id": own.written.contact.pk,
             "entry_id": own.written.entry.pk,
             "task_id": own.written.task.pk,
@@ -267,6 +270,7 @@ def _make_account(world: World, number: int, now: datetime) -> AccountWorld:
         guarded=make_guarded(account, workflow, members[Role.PORTAL_OWNER], world.staff[Role.CSM], own, now),
         run=make_run(account, workflow, world.staff[Role.CSM].user, own, now),
         proposal=make_proposal(account, workflow, world.staff[Role.FIELD_CTO].user, own, now),
+        evidence=make_evidence(account, world.staff[Role.CSM].user, own, now),
         written=make_written(account, world.staff[Role.CSM].user, world.staff[Role.LEADER].user, own, now),
         scored=make_scored(account, world.staff[Role.CSM].user, own, now),
         view=SavedView.objects.create(
