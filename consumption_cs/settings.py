@@ -77,7 +77,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "accounts.context_processors.viewer",
             ],
-            "builtins": ["accounts.templatetags.ui"],
+            "builtins": ["accounts.templatetags.ui", "reviews.templatetags.metrics"],
         },
     }
 ]
@@ -191,6 +191,7 @@ SPECTACULAR_SETTINGS = {
         "LedgerEntryKindEnum": "budgets.models.LedgerEntry.Kind",
         "PlannedActivityKindEnum": "budgets.models.PlannedActivity.Kind",
         "BudgetRuleKindEnum": "budgets.models.BudgetRule.Kind",
+        "SignalKindEnum": "reviews.calc.signals.KIND_CHOICES",
         "CommitStateEnum": ["upcoming", "active", "used_up", "expired", "cancelled"],
         "ReconciliationStateEnum": ["open", "ended", "closed"],
         "RateCardEffectStateEnum": ["none", "running", "stuck", "failed", "outdated", "ready"],

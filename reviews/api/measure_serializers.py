@@ -6,7 +6,7 @@ from typing import Any
 from rest_framework import serializers
 
 from reviews.calc.recipes import FORCED_REDS
-from reviews.calc.signals import KINDS
+from reviews.calc.signals import KIND_CHOICES
 from reviews.models import HealthDay, HealthRecipe, Signal
 from reviews.reports.health import HealthShown
 from usage.api.exact_fields import ShownExact, shown
@@ -168,7 +168,7 @@ class SignalSerializer(serializers.ModelSerializer):
     """An early warning; `closed_at` null: open."""
 
     account = serializers.CharField(source="account.key")
-    kind = serializers.ChoiceField(list(KINDS))
+    kind = serializers.ChoiceField(KIND_CHOICES)
     feedback = serializers.SerializerMethodField(help_text="useful, expected, wrong, or null: not judged yet.")
     feedback_by = serializers.EmailField(source="feedback_by.email", default=None, allow_null=True)
 

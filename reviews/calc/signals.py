@@ -82,6 +82,8 @@ KINDS: dict[str, Kind] = {
     ),
 }  # fmt: skip
 
+KIND_CHOICES = [(key, kind.label) for key, kind in KINDS.items()]
+
 _COMPARE: dict[str, Callable[[Decimal, Decimal], bool]] = {
     "<": lambda value, level: value < level,
     "<=": lambda value, level: value <= level,
