@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -64,13 +65,13 @@ def edit_task(viewer: Viewer, task: Task, wanted: Wanted) -> None:
     was_shared = task.is_shared
     with transaction.atomic():
         _write(viewer, task, wanted)
-        changes = {
+        changes: dict[str, Any] = {
             name.removesuffix("_id"): {"from": _text(before[name]), "to": _text(getattr(task, name))}
             for name in _FIELDS
             if before[name] != getattr(task, name) and name != "detail"
         }
         if changes:
-            _audit(viewer, "changed", task, {"title": task.title} | changes, is_shared=was_shared and task.is_shared)
+            _audit(viewer, "changed", task, {"title": task.title, **changes}, is_shared=was_shared and task.is_shared)
 
 
 def finish_task(viewer: Viewer, task: Task, now: datetime) -> None:
@@ -189,9 +190,7 @@ def _vendors_rights(viewer: Viewer) -> Iterator[Viewer]:
         enter(viewer)
 
 
-def _audit(
-    viewer: Viewer, verb: str, task: Task, details: dict[str, object], *, is_shared: bool | None = None
-) -> None:
+def _audit(viewer: Viewer, verb: str, task: Task, details: dict[str, Any], *, is_shared: bool | None = None) -> None:
     """Acts on shared tasks are in the customer's audit log; those on others on the account's own record only."""
     shown = task.is_shared if is_shared is None else is_shared
     target = task if shown else task.account

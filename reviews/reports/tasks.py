@@ -110,7 +110,7 @@ def group_of(task: Task, today: date) -> str:
 
 def due_words(task: Task, group: str, today: date) -> str:
     """Return when it is or was due: "2 days late", "today", "Wed, Nov 25"."""
-    if group == "done":
+    if task.done_at is not None:
         return f"done {short_date(task.done_at.date())}{f' by {task.done_by}' if task.done_by else ''}"
     if group == "dropped":
         return "no longer needed"

@@ -156,7 +156,7 @@ def health_moves(account: Account, until: datetime, take: int) -> Iterable[Item]
         moved.filter(score__gte=F("before") + MOVED).union(moved.filter(score__lte=F("before") - MOVED), all=True)
         .order_by("-day")[:take]
     ):  # fmt: skip
-        change = row.score - row.before  # type: ignore[attr-defined]
+        change = row.score - row.before
         yield Item(
             at=min(day_start(row.day + timedelta(days=1), zone), row.computed_at),
             key=f"health-{row.day.isoformat()}",
@@ -165,7 +165,7 @@ def health_moves(account: Account, until: datetime, take: int) -> Iterable[Item]
             tone="warn" if change < 0 else "good",
             title=f"Health {'fell' if change < 0 else 'rose'} {abs(change):.0f} points to {row.score:.0f}",
             by="Telemetry · health",
-            text=_movers(row.parts, row.parts_before or []),  # type: ignore[attr-defined]
+            text=_movers(row.parts, row.parts_before or []),
         )
 
 

@@ -120,7 +120,11 @@ def task(request: HttpRequest, account_id: UUID, task_id: UUID) -> HttpResponse:
     may_edit = can(viewer, "book.edit")
     if request.method == "POST" and not may_edit:
         raise PermissionDenied("Your role reads tasks; it does not change them.")
-    start = {"title": found.title, "due_on": found.due_on, "assigned_to": str(found.assigned_to_id or "")}
+    start: dict[str, Any] = {
+        "title": found.title,
+        "due_on": found.due_on,
+        "assigned_to": str(found.assigned_to_id or ""),
+    }
     start |= {"detail": found.detail, "is_shared": found.is_shared}
     form = _form(viewer, account, request.POST if request.method == "POST" else None, initial=start)
     if found.run_id is not None:  # a step of a play keeps its title and to whom it is shown

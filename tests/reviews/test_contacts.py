@@ -1,6 +1,7 @@
 """Contacts: who is who, who is missing, who left; and nothing of it is ever shown to the customer."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -126,6 +127,6 @@ def test_what_is_written_of_a_customer_is_in_no_answer_to_them(role: str) -> Non
         client, headers = signed_in(own.members[role]), {}
     leave()
     for route in ROUTES:
-        answer = client.get(route.url(world.ids()), headers=headers)
+        answer: Any = client.get(route.url(world.ids()), headers=headers)
         body = b"".join(answer.streaming_content) if answer.streaming else answer.content
         assert INTERNAL.encode() not in body, route.name

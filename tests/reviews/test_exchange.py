@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.http import HttpResponse
 from django.test import Client
 
 from accounts.models import Account, AuditEvent, Role
@@ -172,7 +171,7 @@ def _client(account: Account, role: str = Role.CSM) -> Client:
     return signed_in(make_member(account.organization, role))
 
 
-def _post(client: Client, **data: Any) -> HttpResponse:
+def _post(client: Client, **data: Any) -> Any:
     leave()
     return client.post("/exchange/", data)
 

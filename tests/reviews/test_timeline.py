@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -45,7 +46,7 @@ def test_a_call_is_kept_with_who_took_part_and_how_it_felt() -> None:
         ({"sentiment": "furious"}, "not a valid choice"),
     ],
 )
-def test_what_makes_no_sense_is_refused_in_words(fields: dict[str, object], words: str) -> None:
+def test_what_makes_no_sense_is_refused_in_words(fields: dict[str, Any], words: str) -> None:
     account = make_account()
     with pytest.raises(ValidationError, match=words):
         make_entry(account, **fields)
