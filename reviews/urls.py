@@ -16,6 +16,7 @@ from reviews.views import (
     reliability,
     savings,
     tasks,
+    team,
     timeline,
 )
 
@@ -35,6 +36,11 @@ urlpatterns: list[URLPattern] = [
     path("retention/walk.csv", leader.retention_file, name="retention_csv"),
     path("retention/evidence/", leader.evidence_list, name="evidence"),
     path("retention/evidence/<uuid:evidence_id>/", leader.evidence_decide, name="evidence_decide"),
+    path("team/", team.team, name="team"),
+    path("team/team.csv", team.team_file, name="team_csv"),
+    path("team/incentives.csv", team.incentives_file, name="incentives_csv"),
+    path("team/terms/", team.team_terms, name="team_terms"),
+    path("team/hours/<uuid:user_id>/", team.team_hours, name="team_hours"),
     path("renewals/", leader.renewal_board, name="renewals"),
     path("renewals/renewals.csv", leader.renewals_file, name="renewals_csv"),
     path("accounts/<uuid:account_id>/renewal/", leader.renewal, name="renewal"),

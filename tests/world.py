@@ -116,6 +116,7 @@ class World:
             "account_key": own.account.key,
             "workflow_id": own.workflow.pk,
             "member_id": own.members[Role.PORTAL_VIEWER].pk,
+            "user_id": self.staff[Role.ANALYST].user_id,
             "staff_member_id": self.staff[Role.ANALYST].pk,
             "invitation_id": own.invitation.pk,
             "staff_invitation_id": self.invitation.pk,
