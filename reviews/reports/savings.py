@@ -31,20 +31,25 @@ LEAST_DAYS, MOST_DAYS = 7, 28
 
 # Attempts that events number, from the second on, and the first ones as jobs; money is shared by quantity.
 _ATTEMPTS = """
-SELECT events.workflow_id, least(events.attempt, 9), count(*), count(*) FILTER (WHERE succeeded),
-    sum(money.spent), sum(money.spent) FILTER (WHERE succeeded IS FALSE)
-FROM usage_event AS events
-JOIN (
-    SELECT workflow_id, meter_id, day, sum(spend) AS spend, sum(quantity) AS quantity, sum(events) AS events
-    FROM usage_day WHERE organization_id = %(organization)s AND account_id = %(account)s
-        AND day >= %(since)s AND day < %(today)s GROUP BY 1, 2, 3
-) AS days ON days.meter_id = events.meter_id AND days.workflow_id = events.workflow_id
-    AND days.day = (events.occurred_at AT TIME ZONE %(zone)s)::date
-CROSS JOIN LATERAL (SELECT coalesce(CASE WHEN days.quantity <> 0 THEN days.spend * events.quantity / days.quantity
-    WHEN days.events <> 0 THEN days.spend / days.events END, 0) AS spent) AS money
-WHERE events.organization_id = %(organization)s AND events.account_id = %(account)s AND events.counted
-    AND events.occurred_at >= %(start)s AND events.occurred_at < %(end)s AND events.attempt IS NOT NULL
-GROUP BY 1, 2
+WITH tries AS (
+    SELECT workflow_id, meter_id, (occurred_at AT TIME ZONE %(zone)s)::date AS day, least(attempt, 9) AS number,
+        succeeded IS FALSE AS failed, count(*) AS events, count(*) FILTER (WHERE succeeded) AS successes,
+        sum(quantity) AS quantity
+    FROM usage_event WHERE organization_id = %(organization)s AND account_id = %(account)s AND counted
+        AND occurred_at >= %(start)s AND occurred_at < %(end)s AND attempt IS NOT NULL AND workflow_id IS NOT NULL
+    GROUP BY 1, 2, 3, 4, 5
+), priced AS (
+    SELECT tries.*, CASE WHEN days.quantity <> 0 THEN days.spend * tries.quantity / days.quantity
+        WHEN days.events <> 0 THEN days.spend * tries.events / days.events ELSE 0 END AS money
+    FROM tries JOIN (
+        SELECT workflow_id, meter_id, day, sum(coalesce(spend, 0)) AS spend, sum(quantity) AS quantity,
+            sum(events) AS events
+        FROM usage_day WHERE organization_id = %(organization)s AND account_id = %(account)s
+            AND day >= %(since)s AND day < %(today)s GROUP BY 1, 2, 3
+    ) AS days USING (workflow_id, meter_id, day)
+)
+SELECT workflow_id, number, sum(events)::bigint, sum(successes)::bigint, sum(money), sum(money) FILTER (WHERE failed)
+FROM priced GROUP BY 1, 2
 """
 
 

@@ -18,6 +18,7 @@ from django.db import connection
 
 from consumption_cs.lib.money import exactly
 from reviews.calc.waste import Use, Waste, waste
+from usage.models import Meter
 
 ZERO = Decimal(0)
 DAYS = 28
@@ -29,60 +30,68 @@ VENDOR_FAULT = """(lower(coalesce(events.properties->>'fault', '')) IN ('vendor'
         coalesce(events.properties->>'status_code', events.properties->>'status', '') ~ '^5[0-9][0-9]$'))"""
 FAULT_TOLD = "events.properties ?| array['fault', 'status_code', 'status']"
 
+# Days and what was wasted on them are brought together by grouping, not by a join: a join of two sums has no
+# statistics, and the planner may compare each row with each.
 _ROWS = f"""
 WITH wanted AS (
-    SELECT * FROM unnest(%(accounts)s::uuid[], %(today)s::date[]) AS wanted(account_id, today)
+    SELECT asked.account_id, asked.today, account.timezone AS zone
+    FROM unnest(%(accounts)s::uuid[], %(today)s::date[]) AS asked(account_id, today)
+    JOIN accounts_account AS account ON account.id = asked.account_id
 ), marked AS (
-    SELECT events.account_id, events.workflow_id, events.meter_id, events.quantity,
+    SELECT events.account_id, events.workflow_id, events.meter_id, events.quantity, local.day,
+        local.day >= wanted.today - %(days)s AS is_now,
         CASE WHEN events.quantity < 0 THEN -1 ELSE 1 END AS one,
-        (events.occurred_at AT TIME ZONE account.timezone)::date AS day,
         events.succeeded IS FALSE AS failed, coalesce(events.attempt > 1, false) AS retried,
         events.succeeded IS FALSE AND {VENDOR_FAULT} AS vendor, hashed.input IS NOT NULL AS hashed,
         events.succeeded IS FALSE AND {FAULT_TOLD} AS told,
         CASE WHEN hashed.input IS NOT NULL AND events.quantity >= 0 AND events.succeeded IS NOT FALSE
             THEN row_number() OVER (
                 PARTITION BY events.account_id, events.workflow_id, events.meter_id, hashed.input,
-                    events.quantity >= 0 AND events.succeeded IS NOT FALSE, wanted.today - %(days)s
-                        > (events.occurred_at AT TIME ZONE account.timezone)::date
+                    events.quantity >= 0 AND events.succeeded IS NOT FALSE, local.day >= wanted.today - %(days)s
                 ORDER BY events.occurred_at, events.key) > 1
             ELSE false END AS repeated
-    FROM wanted JOIN accounts_account AS account ON account.id = wanted.account_id
+    FROM wanted
     JOIN usage_event AS events ON events.organization_id = %(organization)s AND events.account_id = wanted.account_id
-        AND events.occurred_at >= (wanted.today - %(reach)s)::timestamp AT TIME ZONE account.timezone
-        AND events.occurred_at < wanted.today::timestamp AT TIME ZONE account.timezone
+        AND events.occurred_at >= (wanted.today - %(reach)s)::timestamp AT TIME ZONE wanted.zone
+        AND events.occurred_at < wanted.today::timestamp AT TIME ZONE wanted.zone
     CROSS JOIN LATERAL (SELECT coalesce({", ".join(f"events.properties->>'{name}'" for name in INPUT_HASHES)})
         AS input) AS hashed
+    CROSS JOIN LATERAL (SELECT (events.occurred_at AT TIME ZONE wanted.zone)::date AS day) AS local
     WHERE events.counted AND (events.succeeded IS FALSE OR events.attempt > 1 OR hashed.input IS NOT NULL)
-), wasted AS (
-    SELECT account_id, workflow_id, meter_id, day,
+), parts AS (
+    SELECT account_id, workflow_id, meter_id, day, is_now, true AS is_seen,
+        0::numeric AS quantity, 0::bigint AS events, 0::bigint AS finished, 0::bigint AS successes,
+        0::numeric AS spend, 0::bigint AS unpriced,
         sum(quantity) FILTER (WHERE failed AND NOT vendor) AS failed, sum(quantity) FILTER (WHERE vendor) AS vendor,
         sum(quantity) FILTER (WHERE retried AND NOT failed) AS retried,
         sum(quantity) FILTER (WHERE repeated AND NOT retried AND NOT failed) AS repeated,
-        sum(one) FILTER (WHERE failed AND NOT vendor) AS failed_n,
-        sum(one) FILTER (WHERE vendor) AS vendor_n,
+        sum(one) FILTER (WHERE failed AND NOT vendor) AS failed_n, sum(one) FILTER (WHERE vendor) AS vendor_n,
         sum(one) FILTER (WHERE retried AND NOT failed) AS retried_n,
         sum(one) FILTER (WHERE repeated AND NOT retried AND NOT failed) AS repeated_n,
         count(*) FILTER (WHERE hashed) AS hashed, count(*) FILTER (WHERE told) AS told
-    FROM marked GROUP BY 1, 2, 3, 4
-), days AS (
-    SELECT used.account_id, used.workflow_id, used.meter_id, used.day, used.day >= wanted.today - %(days)s AS is_now,
-        sum(used.quantity) AS quantity, sum(used.events) AS events, sum(used.finished) AS finished,
-        sum(used.successes) AS successes, sum(coalesce(used.spend, 0)) AS spend,
-        sum(used.events) FILTER (WHERE used.spend IS NULL) AS unpriced
+    FROM marked GROUP BY 1, 2, 3, 4, 5
+    UNION ALL
+    SELECT used.account_id, used.workflow_id, used.meter_id, used.day, used.day >= wanted.today - %(days)s, false,
+        used.quantity, used.events, used.finished, used.successes, coalesce(used.spend, 0),
+        CASE WHEN used.spend IS NULL THEN used.events ELSE 0 END,
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0
     FROM wanted JOIN usage_day AS used ON used.organization_id = %(organization)s
         AND used.account_id = wanted.account_id
         AND used.day >= wanted.today - %(reach)s AND used.day < wanted.today
-    GROUP BY 1, 2, 3, 4, 5
+), lines AS (
+    SELECT account_id, workflow_id, meter_id, is_now, bool_or(is_seen) AS is_seen,
+        sum(quantity) AS quantity, sum(events) AS events, sum(finished) AS finished, sum(successes) AS successes,
+        sum(spend) AS spend, sum(unpriced) AS unpriced,
+        sum(failed) AS failed, sum(vendor) AS vendor, sum(retried) AS retried, sum(repeated) AS repeated,
+        sum(failed_n) AS failed_n, sum(vendor_n) AS vendor_n, sum(retried_n) AS retried_n,
+        sum(repeated_n) AS repeated_n, sum(hashed) AS hashed, sum(told) AS told
+    FROM parts GROUP BY account_id, workflow_id, meter_id, is_now, day
 ), shared AS (
-    SELECT days.*, wasted.account_id IS NOT NULL AS is_seen, wasted.failed_n, wasted.vendor_n, wasted.retried_n,
-        wasted.repeated_n, by_sum.yes AS by_sum,
-        CASE WHEN by_sum.yes THEN days.spend / nullif(days.quantity, 0)
-            ELSE days.spend / nullif(days.events, 0) END AS each,
-        wasted.failed, wasted.vendor, wasted.retried, wasted.repeated, wasted.hashed, wasted.told
-    FROM days JOIN usage_meter AS meter ON meter.id = days.meter_id
-    CROSS JOIN LATERAL (SELECT meter.aggregation IN ('sum', 'count') AND days.quantity <> 0 AS yes) AS by_sum
-    LEFT JOIN wasted ON wasted.account_id = days.account_id AND wasted.meter_id = days.meter_id
-        AND wasted.workflow_id IS NOT DISTINCT FROM days.workflow_id AND wasted.day = days.day
+    SELECT lines.*, by_sum.yes AS by_sum,
+        CASE WHEN by_sum.yes THEN lines.spend / nullif(lines.quantity, 0)
+            ELSE lines.spend / nullif(lines.events, 0) END AS each
+    FROM lines CROSS JOIN LATERAL (SELECT lines.quantity <> 0
+        AND lines.meter_id = ANY(%(adding)s::uuid[]) AS yes) AS by_sum
 )
 SELECT account_id, workflow_id, is_now, sum(events)::bigint, sum(finished)::bigint, sum(successes)::bigint,
     sum(spend), coalesce(sum(unpriced), 0)::bigint,
@@ -170,7 +179,7 @@ class Window:
 
 
 def waste_then(organization_id: UUID, today_by_account: Mapping[UUID, date]) -> dict[UUID, Waste]:
-    """Return what each account wasted in the 28 closed local days before its `today`; two queries for any number.
+    """Return what each account wasted in the 28 closed local days before its `today`; three queries for any number.
 
     Amounts are in the account's currency, exact and not rounded. An account without use has a total of 0 and no
     percent.
@@ -186,6 +195,7 @@ def windows(organization_id: UUID, today: Mapping[UUID, date], *, before: bool =
         "accounts": [str(account) for account in today],
         "today": list(today.values()),
         "days": DAYS,
+        "adding": [str(pk) for pk in _adding_meters(organization_id)],
         "reach": 2 * DAYS if before else DAYS,
     }
     used: dict[bool, dict[UUID, list[Used]]] = {True: defaultdict(list), False: defaultdict(list)}
@@ -195,6 +205,14 @@ def windows(organization_id: UUID, today: Mapping[UUID, date], *, before: bool =
     for account, is_now, amount, within in _fetch(_MINIMUMS, asked):
         minimums[is_now][account] = Minimum(amount, within or ZERO)
     return Window(dict(used[True]), minimums[True]), Window(dict(used[False]), minimums[False])
+
+
+def _adding_meters(organization_id: UUID) -> list[UUID]:
+    """Meters whose quantities add up, so that an event's share of a day is its share of the quantity."""
+    adding = (Meter.Aggregation.SUM, Meter.Aggregation.COUNT)
+    return list(
+        Meter.objects.filter(organization_id=organization_id, aggregation__in=adding).values_list("pk", flat=True)
+    )
 
 
 def _fetch(query: str, asked: dict[str, Any]) -> list[Any]:
