@@ -15,7 +15,7 @@ from consumption_cs.lib.tenancy import Viewer, act_as
 from reviews.actions.health import recipe_in_force
 from reviews.actions.measure import measure_days
 from reviews.calc.back_test import WHOLE, Tally, Week, back_test
-from reviews.calc.health import Recipe, health
+from reviews.calc.health import Recipe, health, measure_scores
 from reviews.calc.recipes import RecipeError, facts_of, inputs_of, labels_of, recipe_from
 from reviews.models import AccountMetrics, HealthRecipe, RecipeTrial
 from usage.calc.intervals import wilson
@@ -131,7 +131,7 @@ def _tried(organization_id: UUID, trial: RecipeTrial, now: datetime) -> dict[str
     return {
         "weeks": WEEKS,
         "accounts": len(ids),
-        "present": present.number,
+        "present_number": present.number,
         **{
             name: [
                 _row(measure, labels.get(measure, "The whole score"), tally)
@@ -165,12 +165,9 @@ def _kept(
 
 def _week(recipe: Recipe, day: date, numbers: Mapping[str, Decimal | None]) -> Week:
     # How old an account was is not asked of its past: a young one is scored as soon as enough is known.
-    found = health(recipe, inputs_of(recipe, numbers, {}), facts_of(numbers))
-    scores: dict[str, Decimal | None] = {
-        part.measure: None if part.points is None or not part.weight else part.points * 100 / part.weight
-        for part in found.parts
-    }
-    return Week(day, scores | {WHOLE: found.score}, numbers.get("change_28"))
+    inputs = inputs_of(recipe, numbers, {})
+    whole = health(recipe, inputs, facts_of(numbers)).score
+    return Week(day, measure_scores(recipe, inputs) | {WHOLE: whole}, numbers.get("change_28"))
 
 
 def _row(measure: str, label: str, tally: Tally) -> dict[str, Any]:

@@ -117,6 +117,14 @@ def health(
     return Health(min(total, RED_AT_MOST) if forced else total, parts, "", forced, total, lost)
 
 
+def measure_scores(recipe: Recipe, inputs: Mapping[str, Input]) -> dict[str, Decimal | None]:
+    """Return what each measure scores by its own bands, 0 to 100, before any weight; None: not known."""
+    known = {one.name: _known(one, inputs) for one in recipe.measures}
+    return {
+        one.name: None if known[one.name].value is None else _score(one, known[one.name]) for one in recipe.measures
+    }
+
+
 @exactly
 def moved(before: Health, after: Health) -> dict[str, Decimal]:
     """Return by how many points each measure changed; together exactly the change of the unforced score.
