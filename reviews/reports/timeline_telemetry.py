@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db.models import F, Window
-from django.db.models.functions import Lag
+from django.db.models.functions import Abs, Lag
 from django.urls import reverse
 
 from accounts.models import Account, Membership
@@ -66,11 +66,13 @@ def alerts(account: Account, until: datetime, take: int) -> Iterable[Item]:
 def limits(account: Account, until: datetime, take: int) -> Iterable[Item]:
     """Return the steps of limits, with who lifted one and why."""
     rows = LimitEvent.objects.filter(organization_id=account.organization_id, account=account, at__lte=until)
-    theirs = set(Membership.objects.filter(organization_id=account.organization_id, account=account)
-                 .values_list("user_id", flat=True))  # fmt: skip
-    for event in rows.select_related("budget", "by").order_by("-at", "-pk")[:take]:
+    events = list(rows.select_related("budget", "by").order_by("-at", "-pk")[:take])
+    people = {event.by_id for event in events if event.by_id}
+    seats = Membership.objects.filter(organization_id=account.organization_id, account=account, user__in=people)
+    theirs = set(seats.values_list("user_id", flat=True)) if people else set()
+    for event in events:
         spent = f"{money_text(event.used, account.currency)} of {money_text(event.amount, account.currency)}"
-        by_customer = event.by_id is not None and event.by_id in theirs
+        by_customer = event.by_id in theirs
         yield Item(
             at=event.at,
             key=str(event.pk),
@@ -150,12 +152,9 @@ def health_moves(account: Account, until: datetime, take: int) -> Iterable[Item]
     rows = HealthDay.objects.filter(organization_id=account.organization_id, account=account, computed_at__lte=until)
     before = Window(Lag("score"), order_by=F("day").asc())
     parts = Window(Lag("parts"), order_by=F("day").asc())
-    moved = rows.annotate(before=before, parts_before=parts).exclude(before=None).exclude(score=None)
+    by = rows.annotate(before=before, parts_before=parts, by=Abs(F("score") - F("before")))
     zone = zone_of(account.timezone)
-    for row in (
-        moved.filter(score__gte=F("before") + MOVED).union(moved.filter(score__lte=F("before") - MOVED), all=True)
-        .order_by("-day")[:take]
-    ):  # fmt: skip
+    for row in by.filter(by__gte=MOVED).order_by("-day")[:take]:
         change = row.score - row.before
         yield Item(
             at=min(day_start(row.day + timedelta(days=1), zone), row.computed_at),

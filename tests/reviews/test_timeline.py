@@ -7,15 +7,18 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.utils import timezone
 
 from accounts.models import Account, AuditEvent, Role
-from budgets.models import Alert, PlannedActivity
+from budgets.models import Alert, LimitEvent, PlannedActivity
+from consumption_cs.lib.ids import uuid7
 from consumption_cs.lib.tenancy import Viewer, enter
 from reviews.actions.timeline import Said, edit_entry, remove_entry
 from reviews.models import HealthDay, HealthRecipe, TimelineEntry
 from reviews.reports.timeline import last_words, split_title, timeline
 from tests.factories import NOW, make_account, make_member, portal_of, signed_in, staff_of
 from tests.reviews.people_factories import make_contact, make_entry
+from tests.world import make_world
 
 pytestmark = pytest.mark.django_db
 
@@ -231,3 +234,22 @@ def test_an_entry_is_corrected_and_removed_on_its_page() -> None:
     assert client.get(url).status_code == 404
     enter(staff_of(account))
     assert TimelineEntry.objects.get().text == "Better words."
+
+
+def test_a_limit_that_the_customer_lifted_is_among_their_own_acts() -> None:
+    now = timezone.now()
+    world = make_world(now)
+    own = world.accounts[0]
+    enter(staff_of(world.organization))
+    event = LimitEvent.objects.filter(account=own.account).first()
+    assert event is not None
+    event.pk, event.kind, event.at, event._state.adding = uuid7(), LimitEvent.Kind.LIFTED, now, True
+    event.by, event.reason = own.members[Role.PORTAL_OWNER].user, "Launch day"
+    event.save()
+    lifted = timeline(staff_of(world.organization), own.account, kinds=["customer"]).items
+    assert any("lifted" in item.title and item.text.endswith("Launch day") for item in lifted)
+    everything = timeline(staff_of(world.organization), own.account, limit=100).items
+    assert {"conversation", "alert", "telemetry", "customer"} <= {
+        group for item in everything for group in item.groups
+    }
+    assert all(item.key and item.title for item in everything)
