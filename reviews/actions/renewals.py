@@ -64,7 +64,7 @@ def add_evidence(
         note=note.strip(),
         entered_by_id=viewer.user_id,
     )
-    made.full_clean(exclude=["organization", "account", "entered_by", "approved_by"])
+    made.full_clean(exclude=["organization", "account", "entered_by", "approved_by", "approved_at"])
     made.save()
     audit(viewer, "evidence.added", made, account.name, {"kind": made.get_kind_display(), "note": made.note})
     return made

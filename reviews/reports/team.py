@@ -86,6 +86,20 @@ class Team:
     tiers_without_hours: list[str]
 
     @property
+    def has_hours(self) -> bool:
+        """Whether anybody's week can be told."""
+        return any(one.percent is not None for one in self.people)
+
+    @property
+    def spread_over_several(self) -> list[Spread]:
+        """Currencies with more than one account; the only one of a currency is all of it."""
+        return [one for one in self.spreads if one.accounts > 1]
+
+    @property
+    def alone(self) -> list[Spread]:
+        return [one for one in self.spreads if one.accounts == 1]
+
+    @property
     def over(self) -> list[PersonLoad]:
         return [one for one in self.people if one.is_over]
 
