@@ -8,12 +8,12 @@ so they are told only as what happened with the key.
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Min
+from django.db.models import Count, Min
 from django.utils import timezone
 
 from accounts.models import Account, ApiKey, Scope
@@ -23,6 +23,8 @@ from consumption_cs.lib.tenancy import Viewer
 from reviews.calc.onboarding import FirstValue, first_value
 from reviews.models import BookTerms
 from reviews.reports.onboarding_words import Cause, words_of
+from usage.calc.event_reasons import rejection_reason
+from usage.models import RejectedEvent
 
 STEPS = ("Key created", "First call", "First success", "Billable")
 DEFAULT_TARGET = 14
@@ -174,7 +176,7 @@ TONES = {"stalled": "bad", "soon": "warn", "waiting": "info", "done": "good"}
 
 
 def starts(viewer: Viewer, now: datetime, account_ids: Collection[UUID] | None = None) -> list[Start]:
-    """Return where each account stands, those that stalled first; at most eight queries for any number."""
+    """Return where each account stands, those that stalled first; at most nine queries for any number."""
     rows = Account.objects.visible_to(viewer).select_related("csm", "field_cto")
     if account_ids is not None:
         rows = rows.filter(pk__in=list(account_ids))
@@ -233,6 +235,7 @@ def _explain(
     aside: dict[UUID, list[tuple[str, str, str, int, datetime]]] = defaultdict(list)
     for account, *row in _fetch(_ASIDE, organization, by_id, keys=[one.account.key for one in waiting]):
         aside[account].append(tuple(row))
+    rejected = _rejected(organization, now) if any(pk not in calls for pk in by_id) else (0, "")
     failed = [pk for pk in by_id if pk in firsts and firsts[pk][4] and not firsts[pk][5]]
     errors: dict[UUID, list[tuple[str, int]]] = defaultdict(list)
     for account, error, times in _fetch(_ERRORS, organization, failed) if failed else ():
@@ -258,8 +261,18 @@ def _explain(
             finished=int(finished),
             successes=int(successes),
             unpriced=int(unpriced),
+            rejected=rejected,
             errors=sorted(errors[pk], key=lambda one: (-one[1], one[0])),
         )
+
+
+def _rejected(organization: UUID, now: datetime) -> tuple[int, str]:
+    """How many items were rejected in seven days, and what most of them lacked, in words."""
+    rows = RejectedEvent.objects.filter(organization_id=organization, received_at__gt=now - timedelta(days=7))
+    counts = list(rows.values_list("code").annotate(times=Count("pk")).order_by("-times", "code"))
+    if not counts:
+        return 0, ""
+    return sum(times for _, times in counts), rejection_reason(counts[0][0]).title
 
 
 def _key_words(keys: Iterable[ApiKey], now: datetime) -> str:

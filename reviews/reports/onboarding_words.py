@@ -27,6 +27,7 @@ class Cause:
     successes: int = 0
     unpriced: int = 0
     errors: Sequence[tuple[str, int]] = field(default_factory=tuple)
+    rejected: tuple[int, str] = (0, "")  # of the whole organization in 7 days: how many, and why most of them
 
 
 def words_of(cause: Cause) -> str:
@@ -34,7 +35,9 @@ def words_of(cause: Cause) -> str:
     if cause.dead_key:
         return _sentence(f"{cause.dead_key}; nothing came since")
     if not cause.came:
-        return _sentence(_aside(cause) or cause.keys or f"no call yet: no event has named “{cause.key}”")
+        return _sentence(_aside(cause) or cause.keys or f"no call yet: no event has named “{cause.key}”") + _rejected(
+            cause
+        )
     if not cause.counted:
         return _sentence(_outside(cause))
     if cause.finished and not cause.successes:
@@ -58,6 +61,15 @@ def _aside(cause: Cause) -> str:
         name = "they name" if total > 1 else "it names"
         return f"{all_of} set aside: {name} “{subject}”, the account’s key is “{cause.key}”"
     return f"{all_of} set aside: no meter reads “{kind}”"
+
+
+def _rejected(cause: Cause) -> str:
+    """What was rejected may have been its; a rejected request is kept without the account that it named."""
+    times, why = cause.rejected
+    if not times or cause.aside:
+        return ""
+    were = "item was" if times == 1 else "items were"
+    return f" {times:,} {were} rejected in 7 days, whose is not kept: {why[:1].lower()}{why[1:]}."
 
 
 def _outside(cause: Cause) -> str:

@@ -32,7 +32,7 @@ from tests.factories import (
     signed_in,
     staff_of,
 )
-from usage.models import Event, IngestBatch, Meter, QuarantinedEvent
+from usage.models import Event, IngestBatch, Meter, QuarantinedEvent, RejectedEvent
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -74,6 +74,20 @@ def test_an_account_that_never_called_waits_for_its_first_call() -> None:
     start = _start(_account(organization, key="orchid"))
     assert (start.step, start.waiting, start.state) == (1, 19, "stalled")
     assert start.why == "No call yet: no event has named “orchid”."
+
+
+def test_what_was_rejected_is_told_to_whoever_never_came_through() -> None:
+    organization = make_organization()
+    key = _key(organization)
+    account = _account(organization, key="orchid")
+    enter(staff_of(organization))
+    for days_ago in (1, 2, 30):
+        row = RejectedEvent.objects.create(organization=organization, code="invalid_quantity", api_key=key)
+        RejectedEvent.objects.filter(pk=row.pk).update(received_at=NOW - timedelta(days=days_ago))
+    assert _start(account).why == (
+        "No call yet: no event has named “orchid”. "
+        "2 items were rejected in 7 days, whose is not kept: the quantity is missing or no number."
+    )
 
 
 def test_without_a_key_that_may_send_that_is_what_it_waits_for() -> None:
