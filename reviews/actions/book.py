@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from accounts.actions.audit import audit_many
 from accounts.models import Account, User
@@ -197,7 +197,7 @@ def save_view(viewer: Viewer, name: str, query: str) -> SavedView:
         raise BookError("These filters are too long to keep.")
     if viewer.user_id is None:
         raise BookError("Sign in to keep views.")
-    others = SavedView.objects.visible_to(viewer).filter(user_id=viewer.user_id).exclude(name=name)
+    others = own_views(viewer).exclude(name=name)
     if others.count() >= MOST_VIEWS:
         raise BookError(f"You have {MOST_VIEWS} views: delete one first.")
     view, _ = SavedView.objects.update_or_create(
@@ -206,25 +206,20 @@ def save_view(viewer: Viewer, name: str, query: str) -> SavedView:
     return view
 
 
-def rename_view(viewer: Viewer, view_id: UUID, name: str) -> SavedView:
+def rename_view(viewer: Viewer, view: SavedView, name: str) -> None:
     """Give one of the viewer's own views another name, which no other of theirs has."""
     name = name.strip()
     if not name or len(name) > 60:
         raise BookError("Give the view a name of up to 60 characters.")
-    own = SavedView.objects.visible_to(viewer).filter(user_id=viewer.user_id)
-    view = own.filter(pk=view_id).first()
-    if view is None:
-        raise BookError("This view is not there any more.")
-    if own.filter(name=name).exclude(pk=view_id).exists():
+    if own_views(viewer).filter(name=name).exclude(pk=view.pk).exists():
         raise BookError(f"You have a view “{name}” already.")
     view.name = name
     view.save(update_fields=["name"])
-    return view
 
 
-def delete_view(viewer: Viewer, view_id: UUID) -> None:
-    """Forget one of the viewer's own views; one that is not there is no error."""
-    SavedView.objects.visible_to(viewer).filter(user_id=viewer.user_id, pk=view_id).delete()
+def own_views(viewer: Viewer) -> QuerySet[SavedView]:
+    """Return the viewer's views: those of others are not theirs to see."""
+    return SavedView.objects.visible_to(viewer).filter(user_id=viewer.user_id)
 
 
 def _accounts(viewer: Viewer, account_ids: Sequence[UUID]) -> list[Account]:

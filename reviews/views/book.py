@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
@@ -21,7 +21,6 @@ from consumption_cs.lib.tenancy import Viewer
 from reviews.actions import book as acting
 from reviews.calc.queue import REASONS
 from reviews.exports.book import book_csv
-from reviews.models import SavedView
 from reviews.reports.book_digest import lines, text_of, weeks_of
 from reviews.reports.book_rail import rail
 from reviews.reports.book_words import book_words
@@ -50,7 +49,7 @@ def book_page(request: HttpRequest, asked: QueryDict) -> HttpResponse:
     viewer, now = viewer_of(request), timezone.now()
     filters = read_filters(asked, viewer)
     found = queue(viewer, now, filters)
-    views = list(SavedView.objects.visible_to(viewer).filter(user_id=viewer.user_id).order_by("name"))
+    views = list(acting.own_views(viewer).order_by("name"))
     query = _without_page(asked)
     context = {
         "queue": found,
@@ -129,11 +128,12 @@ def save_view(request: HttpRequest) -> HttpResponse:
 def change_view(request: HttpRequest, view_id: UUID) -> HttpResponse:
     """Give a saved view another name, or forget it."""
     viewer = viewer_of(request)
+    view = get_object_or_404(acting.own_views(viewer), pk=view_id)
     if request.POST.get("do") == "delete":
-        acting.delete_view(viewer, view_id)
+        view.delete()
         return redirect("reviews:book")
     try:
-        view = acting.rename_view(viewer, view_id, request.POST.get("name", ""))
+        acting.rename_view(viewer, view, request.POST.get("name", ""))
     except acting.BookError as problem:
         messages.error(request, str(problem))
         return back(request)

@@ -318,7 +318,7 @@ def test_views_of_others_are_not_touched(book: Book) -> None:
     client = book.client()
     assert "Theirs" not in client.get("/book/").content.decode()
     for fields in ({"name": "Mine"}, {"do": "delete"}):
-        client.post(reverse("reviews:book_change_view", args=[view.pk]), fields)
+        assert client.post(reverse("reviews:book_change_view", args=[view.pk]), fields).status_code == 404
     enter(book.viewer)
     assert SavedView.objects.get().name == "Theirs"
 
