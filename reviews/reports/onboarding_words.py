@@ -43,10 +43,8 @@ def words_of(cause: Cause) -> str:
     if cause.finished and not cause.successes:
         return _sentence(_failed(cause))
     if cause.unpriced:
-        have = "has" if cause.unpriced == 1 else "have"
-        return _sentence(
-            f"it works, but {counted(cause.unpriced, 'event')} {have} no price: nothing is billable until one is in force"
-        )
+        came = f"{counted(cause.unpriced, 'event')} {'has' if cause.unpriced == 1 else 'have'}"
+        return _sentence(f"it works, but {came} no price: nothing is billable until one is in force")
     return _sentence("it works, but nothing has cost anything yet: use is free or within what is included")
 
 
