@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, path
 
+from reviews.exports.crm import EXPORTS
 from reviews.views import (
     book,
     book_acts,
@@ -95,5 +96,8 @@ urlpatterns: list[URLPattern] = [
     path("accounts/<uuid:account_id>/people/<uuid:contact_id>/left/", contacts.contact_gone, name="contact_left"),
     path("exchange/", exchange.exchange, name="exchange"),
     path("exchange/sample.csv", exchange.exchange_sample, name="exchange_sample"),
-    path("exchange/<slug:file_name>.csv", exchange.exchange_export, name="exchange_export"),
+    *(
+        path(f"exchange/{name}.csv", exchange.exchange_export, {"file_name": name}, name=f"exchange_{name}")
+        for name in EXPORTS
+    ),
 ]

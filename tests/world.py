@@ -154,7 +154,6 @@ class World:
             "entry_id": own.written.entry.pk,
             "task_id": own.written.task.pk,
             "cover_id": own.written.cover.pk,
-            "file_name": "salesforce-events",
             "recipe_id": own.scored.recipe.pk,
             "signal_id": own.scored.signal.pk,
             "view_id": own.view.pk,

@@ -3,8 +3,9 @@
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -13,7 +14,7 @@ from accounts.permissions import requires
 from consumption_cs.lib.csv_files import MAX_BYTES, MAX_ROWS, CsvProblem, write_rows
 from consumption_cs.lib.tenancy import Viewer
 from reviews.actions.exchange import KINDS, NOTES, Checked, Taken, import_file, read_file
-from reviews.exports.crm import EXPORTS, export_csv
+from reviews.exports.crm import EXPORTS, Export, export_csv
 from usage.views.overview import download
 
 PAGE = "reviews/exchange.html"
@@ -62,8 +63,12 @@ def _page(kind: str) -> dict[str, Any]:
         "kinds": [(name, one.label) for name, one in KINDS.items()],
         "columns": [(name, KINDS[kind].words[name], name in KINDS[kind].required) for name in KINDS[kind].columns],
         "most_rows": MAX_ROWS,
-        "exports": [(label, anchor, [(name, EXPORTS[name]) for name in names]) for label, anchor, names in groups],
+        "exports": [(label, anchor, [_offer(name) for name in names]) for label, anchor, names in groups],
     }
+
+
+def _offer(name: str) -> tuple[str, Export]:
+    return reverse(f"reviews:exchange_{name}"), EXPORTS[name]
 
 
 def _content(request: HttpRequest) -> bytes:
@@ -121,7 +126,5 @@ def exchange_sample(request: HttpRequest) -> HttpResponse:
 @requires("book.exchange", staff=True)
 def exchange_export(request: HttpRequest, file_name: str) -> HttpResponse:
     """One file to take away."""
-    if file_name not in EXPORTS:
-        raise Http404
     now = timezone.now()
     return download(export_csv(viewer_of(request), file_name, now), f"{file_name}-{now:%Y-%m-%d}.csv")
