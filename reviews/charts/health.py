@@ -42,7 +42,9 @@ def year_chart(days: Sequence[tuple[date, Decimal | None, int]]) -> Figure | Non
     changed = [Rule(f"Recipe {after[2]}", x=after[0]) for before, after in pairwise(known) if before[2] != after[2]]
     return Figure(
         id="health-year",
-        headline=f"Health was between {low:.0f} and {high:.0f}, now {scores[-1]:.0f}",
+        headline=f"Health was between {low:.0f} and {high:.0f}, now {scores[-1]:.0f}"
+        if low != high
+        else f"Health has been {low:.0f} since {short_date(known[0][0])}",
         sub="Measured every night, of 100; without what people said over it.",
         summary=f"From {short_date(known[0][0])} on: lowest {low:.0f}, highest {high:.0f}, now {scores[-1]:.0f}.",
         series=[Series("Health", [day for day, _, _ in known], scores, kind="line")],

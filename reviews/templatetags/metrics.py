@@ -29,7 +29,7 @@ def metric_label(context: Context, name: str, label: str = "") -> SafeString:
     said = label or definition.label
     place = f"means-{metric}-{_next(context)}"
     return format_html(
-        '<span class="means"><span>{label}</span><button class="means-b" type="button" popovertarget="{place}"'
+        '<span class="means"><span>{label}</span>&#8288;<button class="means-b" type="button" popovertarget="{place}"'
         ' aria-label="What {label} means">{icon}</button><span class="means-p" id="{place}" popover role="note">'
         '<b>{title}</b><span>{formula}</span>{edges}<a href="{url}#{metric}">All metrics</a></span></span>',
         label=said,
