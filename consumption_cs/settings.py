@@ -192,6 +192,7 @@ SPECTACULAR_SETTINGS = {
         "PlannedActivityKindEnum": "budgets.models.PlannedActivity.Kind",
         "BudgetRuleKindEnum": "budgets.models.BudgetRule.Kind",
         "SignalKindEnum": "reviews.calc.signals.KIND_CHOICES",
+        "TimelineEntryKindEnum": "reviews.models.TimelineEntry.Kind",
         "CommitStateEnum": ["upcoming", "active", "used_up", "expired", "cancelled"],
         "ReconciliationStateEnum": ["open", "ended", "closed"],
         "RateCardEffectStateEnum": ["none", "running", "stuck", "failed", "outdated", "ready"],
