@@ -5,7 +5,7 @@ from decimal import Decimal
 from budgets.calc.budget_rules import PACES, Figures, figure_of
 from budgets.reports.budget_figures import NewSource
 from budgets.reports.budget_use import BudgetUse
-from consumption_cs.lib.display import counted, money_text, quantity_text
+from consumption_cs.lib.display import counted, money_text, quantity_text, unit_price_text
 
 WINDOW_WORDS = {"velocity_fast": "1 and 6 hours", "velocity_slow": "6 hours and 3 days"}
 
@@ -29,7 +29,7 @@ def _finding(kind: str, value: Decimal, use: BudgetUse, figures: Figures) -> str
         "balance_below": f"{_money(figure, use)} is left on commits",
         "days_below": f"commits last {counted(int(figure), 'day')} at the present burn",
         "under_use": f"only {_percent(figure)} of a straight line is spent, {left} before the period ends",
-        "unit_cost": f"one outcome costs {_money(figure, use)}, more than {_money(value, use)}",
+        "unit_cost": f"one outcome costs {_unit(figure, use)}, more than {_unit(value, use)}",
         "success_below": f"{_percent(figure)} of attempts succeed, fewer than {_percent(value)}",
     }
     return words[kind]
@@ -67,6 +67,10 @@ def _text(number: Decimal | int) -> str:
 
 def _figure(kind: str, figures: Figures) -> Decimal:
     return figure_of(kind, figures) or Decimal(0)
+
+
+def _unit(amount: Decimal, use: BudgetUse) -> str:
+    return unit_price_text(amount, use.account.currency)
 
 
 def _money(amount: Decimal, use: BudgetUse) -> str:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from django.db.models import F, Sum
 
 from accounts.models import Account, Membership, Organization, Role
-from budgets.actions.alerts import acknowledge, comment, judge, tick
+from budgets.actions.alerts import acknowledge, comment, judge, resolve, tick
 from budgets.actions.budgets import NewBudget, create_budget
 from budgets.actions.destinations import add_destination
 from budgets.actions.evaluate import evaluate_now
@@ -19,8 +19,14 @@ from usage.models import UsageDay, Workflow
 
 QUIET = "Kept here to be read: the demo sends nothing outside."
 ANSWERED_AFTER, LOOKED_AFTER = timedelta(minutes=40), timedelta(hours=5)
+EXPLAINED_AFTER = timedelta(hours=9)
 REACHED_AGO = timedelta(hours=2)
 LOOP, BACKFILL, THROTTLED, REHEARSED = "quanta", "cobalt", "helios", "quanta"
+EXPLAINED = {
+    "helios": ("Two depots scan anew what cannot be read. Sun-hi stops it after three tries.", Alert.Feedback.USEFUL),
+    "northwind": ("It is the rate of annex 3, not more documents. Felix has it in writing.", Alert.Feedback.EXPECTED),
+    "meridian": ("The export's password had expired. Joel renews it today.", Alert.Feedback.USEFUL),
+}
 YOUNG = Decimal(100)  # of a month: less was spent
 
 
@@ -43,6 +49,9 @@ def load_alert_stories(organization: Organization, now: datetime) -> None:
     if {LOOP, BACKFILL, THROTTLED} <= set(accounts) and not is_told:
         _answer_loop(accounts[LOOP])
         _escalate_backfill(accounts[BACKFILL], now)
+        for key, (words, feedback) in EXPLAINED.items():
+            if key in accounts:
+                _explain(accounts[key], words, feedback, now)
         _throttle(accounts[THROTTLED], now)
         _rehearse(accounts[REHEARSED], now)
     _keep_quiet(organization, now)
@@ -76,6 +85,17 @@ def _escalate_backfill(account: Account, now: datetime) -> None:
         asked = request_forgiveness(viewer, account, alert, "A backfill was started twice by mistake.", now)
     with act_as(_seat(account.organization, Role.FINANCE)) as viewer:
         approve(viewer, asked, "Once, as agreed: the job now asks before it starts.", now)
+
+
+def _explain(account: Account, words: str, feedback: str, now: datetime) -> None:
+    """The CSM asks, hears why within the day, and closes it."""
+    with act_as(_manager(account)) as viewer:
+        for alert in Alert.objects.filter(account=account, anomaly__isnull=False).order_by("number"):
+            answered = min(alert.raised_at + ANSWERED_AFTER, now)
+            acknowledge(viewer, alert, answered)
+            comment(viewer, alert, words, answered)
+            judge(viewer, alert, feedback, answered)
+            resolve(viewer, alert, min(alert.raised_at + EXPLAINED_AFTER, now))
 
 
 def _throttle(account: Account, now: datetime) -> None:

@@ -1,23 +1,27 @@
-"""Budgets of the demo, and the alerts that its bill-shock stories raised when they happened."""
+"""Budgets of the demo, and when it is looked at, so that alerts are raised when they would have been."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from django.db.models import Sum
 
 from accounts.models import Account, Organization, Role
 from budgets.actions.budgets import NewBudget, create_budget
-from budgets.actions.detect import detect
+from budgets.actions.planned import NewPlan, plan_activity
 from budgets.models import AlertTerms, Budget, BudgetRule
 from consumption_cs.lib.periods import HOUR, add_months
 from consumption_cs.lib.tenancy import Viewer, act_as
 from reviews.demo.alert_stories import load_channels
+from reviews.demo.stories import ARCHIVE_AGO
 from usage.models import AccountDay, UsageDay, Workflow
 
-LOOKED_HOURS, EACH_HOURS = 96, 4  # the stories of the last four days, as the hourly look would have seen them
+LEAST_DAYS, EACH_HOURS = 12, 6
+FINE_HOURS = range(102, 57, -3)  # the stories of three days ago begin within them
+DEAR = ("northwind", "invoice-ocr", Decimal("0.0735"))  # what an outcome may cost
+DEAR_DAYS, DEAR_AHEAD, DEAR_AMOUNT = 45, 30, Decimal(15000)
+ANNOUNCED = "juniper"
 ROOM = Decimal("1.15")  # a budget is last month's spend and a little
 RULES = (
-    (BudgetRule.Kind.ACTUAL_PERCENT, Decimal(50)),
     (BudgetRule.Kind.ACTUAL_PERCENT, Decimal(80)),
     (BudgetRule.Kind.ACTUAL_PERCENT, Decimal(100)),
     (BudgetRule.Kind.FORECAST_OVER, Decimal(90)),
@@ -27,21 +31,38 @@ PACE = (BudgetRule.Kind.VELOCITY_FAST, Decimal(4))
 WATCHED = {"northwind": "claims-triage", "cobalt": "report-writer", "quanta": "ticket-agent"}
 RUN_OUT = (BudgetRule.Kind.DAYS_BELOW, Decimal(120))
 BURNS_UP = ("helios", "vertex")  # commits that end before their term
-SENSITIVE = {"cobalt": Decimal(50), "quanta": Decimal(40)}  # impact that they want to hear of
+SENSITIVE = {"cobalt": Decimal(50), "quanta": Decimal(40), "meridian": Decimal(20)}  # impact that they want to hear of
 
 
-def load_alerts(organization: Organization, told_from: date, now: datetime) -> None:
-    """Give accounts that spend a monthly budget, and look at the last days as they passed. Once."""
+def replayed_moments(organization: Organization, told_from: date, now: datetime) -> list[datetime]:
+    """Return the moments at which the demo is settled as it would have been, the oldest first; empty: it is there.
+
+    They begin with the month: the demo's budgets do too. Each day, and often while the stories happen. Where there
+    are no stories of bill shock, that is the beginning and the end.
+    """
     with act_as(Viewer(organization.pk)):
         if Budget.objects.filter(organization=organization).exists():
-            return
+            return []
+        has_stories = Account.objects.filter(organization=organization, key__in=SENSITIVE).exists()
+    begins = 24 * max(told_from.day, LEAST_DAYS) - 36  # the first of the month has begun everywhere
+    hours = [begins, 0]
+    if has_stories:
+        hours = [*range(begins, FINE_HOURS.start, -24), *FINE_HOURS, *range(FINE_HOURS.stop - 3, -1, -EACH_HOURS)]
+    return [now - ago * HOUR for ago in hours]
+
+
+def load_budgets(organization: Organization, told_from: date, at: datetime) -> None:
+    """Give accounts that spend a monthly budget, and somebody to tell."""
+    with act_as(Viewer(organization.pk)):
         accounts = list(Account.objects.filter(organization=organization).order_by("key"))
     for account in accounts:
         with act_as(_manager(account)) as viewer:
-            _load_budgets(viewer, account, told_from, now)
+            _load_budgets(viewer, account, told_from, at)
+            if account.key == ANNOUNCED:
+                _announce(viewer, account, told_from)
+            if account.key == DEAR[0]:
+                _watch_unit_cost(viewer, account, told_from, at)
     load_channels(organization)
-    for hours_ago in range(LOOKED_HOURS, -1, -EACH_HOURS):
-        detect(organization.pk, now - hours_ago * HOUR)
 
 
 def _manager(account: Account) -> Viewer:
@@ -61,7 +82,9 @@ def _load_budgets(viewer: Viewer, account: Account, told_from: date, now: dateti
     amount = _round(days.aggregate(sum=Sum("spend"))["sum"])
     if amount is None:
         return
-    rules = (*RULES, PACE, RUN_OUT) if account.key in BURNS_UP else (*RULES, PACE)
+    rules = (*RULES, RUN_OUT) if account.key in BURNS_UP else RULES
+    if account.key not in WATCHED and account.key != ANNOUNCED:  # there the workflow says it first
+        rules = (*rules, PACE)
     whole = create_budget(viewer, account, NewBudget("Monthly spend", amount, rules), now)
     workflow = Workflow.objects.filter(account=account, key=WATCHED.get(account.key, "")).first()
     if workflow is None:
@@ -72,6 +95,26 @@ def _load_budgets(viewer: Viewer, account: Account, told_from: date, now: dateti
         scope = Budget.Scope.WORKFLOW
         within = NewBudget(workflow.name, min(part, amount), (*RULES, PACE), scope, workflow=workflow, parent=whole)
         create_budget(viewer, account, within, now)
+
+
+def _announce(viewer: Viewer, account: Account, told_from: date) -> None:
+    """They say before that a batch comes: what it does is recorded, and nobody is called."""
+    day = told_from - timedelta(days=ARCHIVE_AGO)
+    plan = NewPlan("backfill", "Summaries of the archive of 2019", day, day + timedelta(days=1))
+    plan_activity(viewer, account, plan)
+
+
+def _watch_unit_cost(viewer: Viewer, account: Account, told_from: date, at: datetime) -> None:
+    _, key, most = DEAR
+    workflow = Workflow.objects.get(account=account, key=key)
+    first, after = told_from - timedelta(days=DEAR_DAYS), told_from + timedelta(days=DEAR_AHEAD)
+    rules = ((BudgetRule.Kind.UNIT_COST, most),)
+    period = Budget.Period.CUSTOM
+    new = NewBudget(
+        "Cost of a document", DEAR_AMOUNT, rules, Budget.Scope.WORKFLOW, period, workflow, starts_on=first,
+        ends_on=after,
+    )  # fmt: skip
+    create_budget(viewer, account, new, at)
 
 
 def _round(spent: Decimal | None) -> Decimal | None:

@@ -10,7 +10,7 @@ from budgets.actions.forecast_calibration import recalibrate
 from budgets.actions.forecast_scores import score_runs
 from budgets.actions.planned import NewPlan, plan_activity
 from budgets.actions.scenarios import create_scenario, set_approval_terms
-from budgets.models import ApprovalTerms, ForecastRun
+from budgets.models import ApprovalTerms, ForecastScore
 from consumption_cs.lib.tenancy import Viewer, act_as
 
 WEEKS = 16
@@ -24,16 +24,22 @@ APPROVAL: dict[str, tuple[int, tuple[tuple[str, str], ...]]] = {
 LOAD_TEST_DAYS_AHEAD = 12
 
 
+def rebuild_forecasts(organization: Organization, now: datetime, after: datetime | None, until: datetime) -> None:
+    """Rebuild the weekly forecasts of moments in (`after`, `until`], from what was known then."""
+    for weeks in range(WEEKS, 0, -1):
+        made_at = now - timedelta(weeks=weeks)
+        if (after is None or made_at > after) and made_at <= until:
+            make_runs(organization.pk, made_at, rebuilt=True)
+
+
 def load_forecasts(organization: Organization, told_from: date, now: datetime) -> None:
-    """Rebuild the forecasts of the weeks before, judge them, and plan ahead. Once; what is there stays."""
+    """Judge the forecasts of the weeks before, and plan ahead. Once; what is there stays."""
     viewer = Viewer(organization.pk)
     with act_as(viewer):
-        is_there = ForecastRun.objects.filter(organization=organization).exists()
+        is_there = ForecastScore.objects.filter(organization=organization).exists()
         accounts = {account.key: account for account in Account.objects.filter(organization=organization)}
     if is_there:
         return
-    for weeks in range(WEEKS, 0, -1):
-        make_runs(organization.pk, now - timedelta(weeks=weeks), rebuilt=True)
     score_runs(organization.pk, now)
     recalibrate(organization.pk, now)
     for key, (days, discounts) in APPROVAL.items():

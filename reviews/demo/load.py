@@ -126,6 +126,11 @@ def _load_account(
     own = [
         NewPrice(meters[event_type], account, story.currency, Decimal(unit_price), starts_on)
         for event_type, unit_price in story.prices.items()
+    ] + [
+        NewPrice(
+            meters[event_type], account, story.currency, Decimal(unit_price), told_from - timedelta(days=days_ago)
+        )
+        for event_type, (days_ago, unit_price) in story.raised.items()
     ]
     add_prices(Viewer(organization.pk), own)
     Workflow.objects.bulk_create(
@@ -168,6 +173,15 @@ def missing_events(organization: Organization, story: Story, now: datetime) -> I
     today = now.astimezone(ZoneInfo(story.timezone)).date()
     while day <= today:
         yield from events_of_day(story, day, told_from, now)
+        day += timedelta(days=1)
+
+
+def events_between(story: Story, told_from: date, since: datetime, until: datetime) -> Iterator[dict[str, Any]]:
+    """Yield the account's events in [since, until)."""
+    zone, earliest = ZoneInfo(story.timezone), since.isoformat(timespec="milliseconds")[:23]
+    day, last = since.astimezone(zone).date() - timedelta(days=1), until.astimezone(zone).date()
+    while day <= last:  # retries run into the next day
+        yield from (event for event in events_of_day(story, day, told_from, until) if event["time"] >= earliest)
         day += timedelta(days=1)
 
 

@@ -40,6 +40,8 @@ def _events_of_workflow(
 ) -> Iterator[dict[str, Any]]:
     random = Random(f"{SEED}/{story.key}/{plan.key}/{day}")  # noqa: S311  a demo, repeatable on purpose
     run = (plan.course or story.course)(days_ago, day)
+    if not run.jobs:
+        return
     rhythm = plan.weekend if day.weekday() >= 5 else 1.0
     merged = COARSE if days_ago > FINE_DAYS else 1
     jobs = max(1, round(JOBS * plan.jobs * run.jobs * rhythm / merged))
@@ -52,10 +54,12 @@ def _events_of_workflow(
         for attempt in range(1, run.attempts + 1):
             succeeded = random.random() < plan.success * run.success
             occurred = begins + timedelta(minutes=2 * attempt)
+            outcomes = round(plan.outcomes * run.jobs * rhythm / jobs) if succeeded else 0
+            identity = f"{story.key}-{plan.key}-{day}-{number}-{attempt}"
+            # Made in any case, so that what is drawn after it does not depend on `until`.
+            event = _event(story, plan, identity, occurred, size, outcomes, succeeded, attempt, run.version, random)
             if occurred < until:
-                outcomes = round(plan.outcomes * run.jobs * rhythm / jobs) if succeeded else 0
-                identity = f"{story.key}-{plan.key}-{day}-{number}-{attempt}"
-                yield _event(story, plan, identity, occurred, size, outcomes, succeeded, attempt, run.version, random)
+                yield event
             if succeeded:
                 break
 

@@ -1,13 +1,14 @@
 """The demo's customers: who they are and how their usage runs, as plain data. Times are days before today."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from math import exp, pi, sin
 from typing import Any
 
 HISTORY_DAYS = 548  # eighteen months
+ARCHIVE_AGO = 2
 Terms = str | dict[str, Any]  # a price for a unit, or the terms of a price
 
 
@@ -67,6 +68,7 @@ class Story:
     term_days: int = 365
     csm: str = "priya"
     prices: dict[str, str] = field(default_factory=dict)  # contract rates by event type
+    raised: dict[str, tuple[int, str]] = field(default_factory=dict)  # days ago from which another rate holds
     also_sent_as: str = ""  # a wrong name that some of its events carry: they are quarantined
 
 
@@ -90,6 +92,23 @@ def spiking(days_ago: int, day: date) -> Run:
 def looping(days_ago: int, day: date) -> Run:
     """An agent that retries its own failures, at night as well, since three days ago."""
     return Run(jobs=2.2, success=0.42, attempts=6, version="2026.4-agent", night=True) if days_ago <= 3 else Run()
+
+
+def creeping(days_ago: int, day: date) -> Run:
+    """Scans that cannot be read are sent again and again: a tenth more each day since ten days ago."""
+    run = growing(days_ago, day)
+    return replace(run, units=run.units * 1.09 ** max(0, 10 - days_ago), version="2026.2-retry")
+
+
+def falling_silent(days_ago: int, day: date) -> Run:
+    """Their export stopped yesterday, and nobody of theirs noticed."""
+    return Run(jobs=0) if days_ago <= 1 else steady(days_ago, day)
+
+
+def archiving(days_ago: int, day: date) -> Run:
+    """Two days ago a batch ran that had been announced."""
+    run = shrinking(days_ago, day)
+    return replace(run, jobs=2.0, units=run.units * 2, version="2026.1-archive") if days_ago == ARCHIVE_AGO else run
 
 
 def tuned(days_ago: int, day: date) -> Run:
@@ -147,6 +166,7 @@ ACME_STORIES = (
         "enterprise",
         "high_touch",
         prices={"doc.page": "0.0115"},
+        raised={"doc.page": (4, "0.016")},
     ),
     Story(
         "helios",
@@ -154,7 +174,17 @@ ACME_STORIES = (
         "overburner",
         (
             _w("dispatch-agent", "Dispatch agent", "llm.tokens", 96_000_000, 14, 1_900, "dispatch", success=0.972),
-            _w("bill-of-lading", "Bill of lading OCR", "doc.page", 21_000, 12, 3_800, "document", success=0.988),
+            _w(
+                "bill-of-lading",
+                "Bill of lading OCR",
+                "doc.page",
+                21_000,
+                12,
+                3_800,
+                "document",
+                success=0.988,
+                course=creeping,
+            ),
         ),
         growing,
         "enterprise",
@@ -167,7 +197,17 @@ ACME_STORIES = (
         "Juniper Health",
         "underburner",
         (
-            _w("chart-summaries", "Chart summaries", "llm.tokens", 30_000_000, 12, 640, "summary", success=0.969),
+            _w(
+                "chart-summaries",
+                "Chart summaries",
+                "llm.tokens",
+                30_000_000,
+                12,
+                640,
+                "summary",
+                success=0.969,
+                course=archiving,
+            ),
             _w(
                 "prior-auth",
                 "Prior authorization",
@@ -240,7 +280,17 @@ ACME_STORIES = (
         "cost-tuned",
         (
             _w("policy-qa", "Policy Q&A", "llm.tokens", 64_000_000, 12, 4_100, "answer", success=0.984),
-            _w("fnol-intake", "Claim intake", "doc.page", 9_600, 10, 1_300, "claim", success=0.977, course=steady),
+            _w(
+                "fnol-intake",
+                "Claim intake",
+                "doc.page",
+                9_600,
+                10,
+                1_300,
+                "claim",
+                success=0.977,
+                course=falling_silent,
+            ),
         ),
         tuned,
         "enterprise",

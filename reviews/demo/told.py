@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from accounts.models import Account
-from budgets.models import Alert, BudgetRule, Delivery, Forgiveness, LimitEvent
+from budgets.models import Alert, Anomaly, BudgetRule, Delivery, Forgiveness, LimitEvent
 from consumption_cs.lib.display import counted
 from consumption_cs.lib.periods import add_months, day_start, zone_of
 from consumption_cs.lib.tenancy import Viewer
 
 _ANOMALY = ("spike", "step", "leak")
+_MUTED = ("muted",)
 _LIMIT = ("limit_acting", "limit_would_act", "limit_reached")
 # account → the kind of shock, what would have come of it, the alerts that tell of it
 SHOCKS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
@@ -40,6 +41,15 @@ SHOCKS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         "Use goes on beyond the commit at the contract rate.",
         (BudgetRule.Kind.DAYS_BELOW, BudgetRule.Kind.ACTUAL_PERCENT),
     ),
+    (
+        "helios",
+        "A leak",
+        "A little more each day: nobody looks, and in a month it has doubled.",
+        ("leak", "step", "spike"),
+    ),
+    ("northwind", "A price that went up", "A new rate is seen first on the invoice.", (BudgetRule.Kind.UNIT_COST,)),
+    ("meridian", "Silence", "An export stopped: nothing is used, and the commit lapses.", ("silence",)),
+    ("juniper", "A batch that was announced", "An alarm for nothing, so that the next one is not read.", _MUTED),
     ("helios", "A ceiling that slows down", "One workflow eats what was meant for all.", _LIMIT),
     ("quanta", "A stop that is tried out first", "A limit nobody tried stops the wrong work.", _LIMIT),
 )
@@ -57,6 +67,7 @@ class Told:
     cause: str
     sent: Sequence[str]
     answer: str
+    muted: Anomaly | None = None  # what was found, and kept quiet because it had been announced
 
 
 def told_stories(viewer: Viewer) -> list[Told]:
@@ -66,6 +77,8 @@ def told_stories(viewer: Viewer) -> list[Told]:
 
 
 def _told(viewer: Viewer, account: Account, title: str, shock: str, kinds: tuple[str, ...]) -> Told:
+    if kinds == _MUTED:
+        return Told(account, title, shock, None, "", "", [], "", _muted(viewer, account))
     raised = Alert.objects.visible_to(viewer).filter(account=account, kind__in=kinds)
     alert = min(raised.select_related("anomaly"), key=lambda one: _fitness(one, kinds), default=None)
     if alert is None:
@@ -73,6 +86,12 @@ def _told(viewer: Viewer, account: Account, title: str, shock: str, kinds: tuple
     return Told(
         account, title, shock, alert, _lead(alert), _cause(alert), _sent(viewer, alert), _answer(viewer, alert)
     )
+
+
+def _muted(viewer: Viewer, account: Account) -> Anomaly | None:
+    found = Anomaly.objects.visible_to(viewer).filter(account=account, muted_by__isnull=False)
+    row: Anomaly | None = found.select_related("muted_by").order_by(F("workflow").asc(nulls_last=True)).first()
+    return row
 
 
 def _fitness(alert: Alert, kinds: tuple[str, ...]) -> tuple[int, int]:

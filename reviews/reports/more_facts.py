@@ -124,12 +124,11 @@ def _facts(account: Account, parts: _Parts, excused: Sequence[ExcusedSpan], is_p
 def _alerts(organization_id: UUID, ids: Sequence[UUID], now: datetime) -> dict[UUID, tuple[int, int, int]]:
     """Return open alerts, those raised in seven days, and open ones of unusual use, as they were at `now`."""
     is_open = Q(resolved_at=None) | Q(resolved_at__gt=now)
-    rows = Alert.objects.filter(
-        organization_id=organization_id, account__in=ids, is_silent=False, bundled_into=None, raised_at__lte=now
-    )
+    rows = Alert.objects.filter(organization_id=organization_id, account__in=ids, is_silent=False, raised_at__lte=now)
+    told = Q(bundled_into=None)  # a spike is one whether its message was bundled or not
     counted = rows.filter(is_open | Q(raised_at__gt=now - timedelta(days=7))).values("account_id").annotate(
-        open=Count("pk", filter=is_open),
-        recent=Count("pk", filter=Q(raised_at__gt=now - timedelta(days=7))),
+        open=Count("pk", filter=is_open & told),
+        recent=Count("pk", filter=Q(raised_at__gt=now - timedelta(days=7)) & told),
         spikes=Count("pk", filter=is_open & Q(kind__in=UNUSUAL)),
     )  # fmt: skip
     return {row["account_id"]: (row["open"], row["recent"], row["spikes"]) for row in counted}

@@ -20,7 +20,7 @@ from budgets.models import (
     Scenario,
 )
 from consumption_cs.lib.tenancy import Viewer, act_as
-from reviews.demo import load
+from reviews.demo import load, load_book
 from reviews.demo.agreements import AGREEMENTS, VENDOR_COSTS
 from reviews.demo.stories import VENDORS
 from usage.models import Adjustment, BillingPeriod, Correction, Price, RateCardVersion, UsageImport, VendorCost
@@ -41,6 +41,7 @@ def test_the_stories_show_each_kind_of_commit_and_correction_and_the_ledger_is_e
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any
 ) -> None:
     monkeypatch.setattr(load, "HISTORY_DAYS", 62)
+    monkeypatch.setattr(load_book, "MEASURED_DAYS", 1)
     call_command("seed_demo", logins=tmp_path / "logins.json")
     call_command("verify_ledger")
     organization = Organization.objects.get(key="acme-ai")

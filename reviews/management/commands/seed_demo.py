@@ -2,8 +2,9 @@
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from datetime import datetime, timezone
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,25 @@ from django.utils.timezone import now as read_clock
 
 from accounts.models import Organization
 from budgets.actions.catch_up import catch_up
+from budgets.actions.detect import detect
 from budgets.actions.forecast import refresh
 from budgets.actions.verify import verify_nightly
 from reviews.demo.alert_stories import load_alert_stories
-from reviews.demo.alerts import load_alerts
-from reviews.demo.forecasts import load_forecasts
+from reviews.demo.alerts import load_budgets, replayed_moments
+from reviews.demo.forecasts import load_forecasts, rebuild_forecasts
 from reviews.demo.later import corrected_events, load_later
-from reviews.demo.load import finance_of, in_batches, load_people, load_vendor, missing_events, story_day
+from reviews.demo.load import (
+    events_between,
+    finance_of,
+    in_batches,
+    load_people,
+    load_vendor,
+    missing_events,
+    story_day,
+)
 from reviews.demo.load_book import load_book
 from reviews.demo.people import PASSWORD, PEOPLE
-from reviews.demo.stories import VENDORS
+from reviews.demo.stories import VENDORS, Vendor
 from usage.actions.accept import Sender, accept_events
 from usage.calc.cloudevents import Window
 from usage.calc.parsing import parse_items
@@ -41,28 +51,49 @@ class Command(BaseCommand):
         people = load_people()
         for vendor in VENDORS:
             organization = load_vendor(vendor, people, now)
-            events = chain.from_iterable(missing_events(organization, story, now) for story in vendor.stories)
-            sent = 0
-            for batch in in_batches(events):
-                self._send(organization, batch, now)
-                sent += len(batch)
-                if sent % 10_000 < len(batch):
-                    self.stdout.write(f"  {vendor.name}: {sent:,} events")
-            _settle(organization, now)
             told_from = story_day(organization)
+            moments = replayed_moments(organization, told_from, now)
+            first = moments[0] if moments else now
+            known = chain.from_iterable(missing_events(organization, story, first) for story in vendor.stories)
+            sent = self._send_all(organization, known, first)
+            _settle(organization, first)
+            if moments:
+                sent += self._replay(organization, vendor, moments)
             if vendor.key == VENDORS[0].key:
                 self._send(organization, list(corrected_events(told_from)), now)
             load_later(finance_of(organization, people), organization, told_from, now)
             _settle(organization, now)
             verify_nightly(organization.pk, now)
             load_forecasts(organization, told_from, now)
-            load_alerts(organization, told_from, now)
             refresh(organization.pk, read_clock())  # later than what was just planned
             _settle(organization, read_clock())  # looks at the budgets
             load_alert_stories(organization, read_clock())
             load_book(organization, people, told_from, read_clock())
             self.stdout.write(f"  {vendor.name}: {sent:,} events stored and settled")
         _write_logins(logins)
+
+    def _replay(self, organization: Organization, vendor: Vendor, moments: list[datetime]) -> int:
+        """Let the last weeks pass as they did: what comes in is settled, budgets and detectors look at it."""
+        told_from, now = story_day(organization), moments[-1]
+        rebuild_forecasts(organization, now, None, moments[0])
+        load_budgets(organization, told_from, moments[0])
+        sent = 0
+        for since, until in pairwise(moments):
+            new = chain.from_iterable(events_between(story, told_from, since, until) for story in vendor.stories)
+            sent += self._send_all(organization, new, until)
+            _settle(organization, until)
+            rebuild_forecasts(organization, now, since, until)
+            detect(organization.pk, until)
+        return sent
+
+    def _send_all(self, organization: Organization, events: Iterator[dict[str, Any]], now: datetime) -> int:
+        sent = 0
+        for batch in in_batches(events):
+            self._send(organization, batch, now)
+            sent += len(batch)
+            if sent % 10_000 < len(batch) and len(batch) == 1000:
+                self.stdout.write(f"  {organization.name}: {sent:,} events")
+        return sent
 
     def _send(self, organization: Organization, batch: list[dict[str, Any]], now: datetime) -> None:
         items = parse_items(batch, Window.around(now, BEGINNING))
