@@ -41,7 +41,7 @@ def calendar(lines: Sequence[RunOutLine], name: str, site_url: str, now: datetim
     The identifiers stay the same from forecast to forecast, so that a subscribed calendar moves its entries.
     """
     told = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Consumption CS//Run-out dates//EN", "CALSCALE:GREGORIAN"]
-    told += [f"X-WR-CALNAME:{_escaped(name)}", "REFRESH-INTERVAL;VALUE=DURATION:PT12H"]
+    told += [f"X-WR-CALNAME:{escaped(name)}", "REFRESH-INTERVAL;VALUE=DURATION:PT12H"]
     for line in lines:
         if line.run is None or line.run.exhaust_p50 is None or line.state in ("refills", "exhausted"):
             continue
@@ -50,34 +50,34 @@ def calendar(lines: Sequence[RunOutLine], name: str, site_url: str, now: datetim
         about = f"8 in 10 outcomes: {window}. Forecast of {line.run.as_of}."
         if line.decide_by:
             title = f"{line.account.name}: start approval of a top-up"
-            told += _event(f"approval-{line.account.pk}", line.decide_by, title, about, url, now)
+            told += event(f"approval-{line.account.pk}", line.decide_by, title, about, url, now)
         title = f"{line.account.name}: commit most likely runs out"
-        told += _event(f"run-out-{line.account.pk}", line.run.exhaust_p50, title, about, url, now)
+        told += event(f"run-out-{line.account.pk}", line.run.exhaust_p50, title, about, url, now)
     told.append("END:VCALENDAR")
-    return "".join(f"{_folded(one)}\r\n" for one in told).encode()
+    return "".join(f"{folded(one)}\r\n" for one in told).encode()
 
 
-def _event(uid: str, day: date, title: str, about: str, url: str, now: datetime) -> list[str]:
+def event(uid: str, day: date, title: str, about: str, url: str, now: datetime) -> list[str]:
     return [
         "BEGIN:VEVENT",
         f"UID:{uid}@consumption-cs",
         f"DTSTAMP:{now:%Y%m%dT%H%M%SZ}",
         f"DTSTART;VALUE=DATE:{day:%Y%m%d}",
         f"DTEND;VALUE=DATE:{day + timedelta(days=1):%Y%m%d}",
-        f"SUMMARY:{_escaped(title)}",
-        f"DESCRIPTION:{_escaped(about)}",
+        f"SUMMARY:{escaped(title)}",
+        f"DESCRIPTION:{escaped(about)}",
         f"URL:{url}",
         "TRANSP:TRANSPARENT",
         "END:VEVENT",
     ]
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     clean = "".join(letter for letter in text if letter.isprintable() or letter == "\n")
     return clean.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
 
 
-def _folded(line: str) -> str:
+def folded(line: str) -> str:
     """Break a line at 73 octets, never inside a character."""
     parts, part, size = [], "", 0
     for letter in line:

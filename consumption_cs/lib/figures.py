@@ -7,7 +7,9 @@ from decimal import Decimal
 from typing import Any, Literal
 
 Kind = Literal["bar", "line", "area", "layer", "fan"]
-Tone = Literal["main", "weak", "band", "second", "third", "flag", "good", "bad", "ghost", "line", "dash", "ref"]
+Tone = Literal[
+    "main", "weak", "band", "second", "third", "flag", "good", "bad", "ghost", "line", "dash", "ref", "clear"
+]
 Number = Decimal | float | int | None
 
 

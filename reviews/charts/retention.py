@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
+from django.urls import reverse
+
 from consumption_cs.lib.display import money_short, money_text, percent_text
 from consumption_cs.lib.figures import Figure, Mark, Numbers, Rule, Series
+from reviews.calc.walk import Walk
 from reviews.reports.renewals import RenewalLine
 from reviews.reports.retention import RetentionSeen
 
@@ -45,65 +48,62 @@ def rolling_chart(seen: RetentionSeen) -> Figure | None:
     )
 
 
-def walk_chart(seen: RetentionSeen, first: int = 0) -> Figure | None:
-    """Return the consumption walk over the last three months as steps; None below two closed months."""
-    walks = seen.walks[-3:]
-    if not walks:
+def walk_chart(seen: RetentionSeen, first: date | None = None, last: date | None = None) -> Figure | None:
+    """Return the consumption walk between two months as steps; None below two closed months."""
+    found = seen.walk_between(first, last)
+    if found is None:
         return None
-    opening, closing = walks[0][1].opening, walks[-1][1].closing
-    gains = {
-        "New": sum((walk.new for _, walk in walks), ZERO),
-        "Expansion": sum((walk.expansion for _, walk in walks), ZERO),
-    }
-    losses = {
-        "Contraction": sum((walk.contraction for _, walk in walks), ZERO),
-        "Churn": sum((walk.churn for _, walk in walks), ZERO),
-    }
-    names = ["Open", *gains, *losses, "Close"]
-    ghost, up, down, ends = [0.0], [0.0], [0.0], [float(opening)]
-    level = opening
-    for amount in gains.values():
-        ghost.append(float(level))
-        up.append(float(amount))
-        down.append(0.0)
-        ends.append(0.0)
-        level += amount
-    for amount in losses.values():
-        level -= amount
-        ghost.append(float(level))
-        up.append(0.0)
-        down.append(float(amount))
-        ends.append(0.0)
-    for row, value in ((ghost, 0.0), (up, 0.0), (down, 0.0), (ends, float(closing))):
-        row.append(value)
-    change = closing - opening
-    verb = "grew" if change > 0 else "fell"
-    share = f", {percent_text(abs(change) / opening)}" if opening > 0 else ""
-    before = f"{walks[0][0]:%b}"
+    begin, end, walk = found
+    floors, ups, downs, ends = _steps(walk)
+    change, code = walk.closing - walk.opening, seen.currency
+    verb = "grew" if change > 0 else "fell" if change < 0 else "stayed the same:"
+    share = f", {percent_text(abs(change) / walk.opening)}" if walk.opening > 0 else ""
+    names = [f"Open, {begin:%b}", "New", "Expansion", "Contraction", "Churn", f"Close, {end:%b}"]
+    moved = (None, walk.new, walk.expansion, -walk.contraction, -walk.churn, None)
+    tops = [floor + up + down + whole for floor, up, down, whole in zip(floors, ups, downs, ends, strict=True)]
+    marks = [
+        Mark(name, top, money_short(amount, code) if amount is not None else money_short(total, code))
+        for name, top, amount, total in zip(names, tops, moved, (walk.opening, *[ZERO] * 4, walk.closing), strict=True)
+        if amount is None or amount
+    ]
     return Figure(
         id="walk",
-        headline=f"Monthly consumption {verb} {money_text(abs(change), seen.currency, places=0)}{share}",
-        sub=f"From the month before {before} to {walks[-1][0]:%B %Y}, account by account, to the cent.",
-        summary=f"Consumption went from {money_text(opening, seen.currency)} to {money_text(closing, seen.currency)}.",
+        headline=f"Monthly consumption {verb} {money_text(abs(change), code, places=0)} "
+        f"from {begin:%B} to {end:%B}{share}",
+        sub=f"A month’s consumption, {begin:%B %Y} against {end:%B %Y}, account by account, to the cent.",
+        summary=f"Open {money_text(walk.opening, code)}, new {money_text(walk.new, code)}, expansion "
+        f"{money_text(walk.expansion, code)}, contraction {money_text(-walk.contraction, code)}, churn "
+        f"{money_text(-walk.churn, code)}, close {money_text(walk.closing, code)}.",
         series=[
-            Series("", names, ghost, tone="band"),
-            Series("Month", names, ends, tone="line"),
-            Series("Gained", names, up),
-            Series("Lost", names, down, tone="flag"),
+            Series("", names, floors, tone="clear"),
+            Series("Open and close", names, ends, tone="line"),
+            Series("Gained", names, ups),
+            Series("Lost", names, downs, tone="flag"),
         ],
-        currency=seen.currency,
-        legend_off=True,
-        marks=[Mark("Open", float(opening), money_short(opening, seen.currency)),
-               Mark("Close", float(closing), money_short(closing, seen.currency))],
+        currency=code,
+        marks=marks,
+        more=("By account", f"{reverse('reviews:walk')}?currency={code}&from={begin:%Y-%m}&to={end:%Y-%m}"),
         numbers=Numbers(
             ["Month", "Opening", "New", "Expansion", "Contraction", "Churn", "Closing"],
             [
-                [f"{month:%b %Y}", *(money_text(amount, seen.currency) for amount in (
-                    walk.opening, walk.new, walk.expansion, -walk.contraction, -walk.churn, walk.closing))]
-                for month, walk in reversed(seen.walks)
+                [f"{month:%b %Y}", *(money_text(amount, code) for amount in (
+                    one.opening, one.new, one.expansion, -one.contraction, -one.churn, one.closing))]
+                for month, one in reversed(seen.walks)
             ],
         ),
     )  # fmt: skip
+
+
+def _steps(walk: Walk) -> tuple[list[float], list[float], list[float], list[float]]:
+    """Return for open, new, expansion, contraction, churn and close: what is below, gained, lost, and the whole."""
+    gained = walk.opening + walk.new
+    high = gained + walk.expansion
+    low = high - walk.contraction
+    floors = [ZERO, walk.opening, gained, low, walk.closing, ZERO]
+    ups = [ZERO, walk.new, walk.expansion, ZERO, ZERO, ZERO]
+    downs = [ZERO, ZERO, ZERO, walk.contraction, walk.churn, ZERO]
+    ends = [walk.opening, ZERO, ZERO, ZERO, ZERO, walk.closing]
+    return ([float(x) for x in floors], [float(x) for x in ups], [float(x) for x in downs], [float(x) for x in ends])
 
 
 def due_chart(lines: Sequence[RenewalLine], currency: str) -> Figure | None:

@@ -1,8 +1,8 @@
 """How much of the revenue of before is still there, why the rest is not, and how consumption moved month by month."""
 
 from collections import defaultdict
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from budgets.models import Commit
 from consumption_cs.lib.periods import add_months
 from consumption_cs.lib.tenancy import Viewer
 from reviews.calc.retention import LOOK_BACK, Retention, committed_gross, retention
-from reviews.calc.walk import Walk, chained_walks
+from reviews.calc.walk import Walk, chained_walks, consumption_walk
 from reviews.models import BookTerms
 from reviews.reports.evidence import Explained, explained
 
@@ -22,7 +22,7 @@ ZERO = Decimal(0)
 MONTHS = 27  # two years for looking back, and a quarter before for the rolling figures
 SILENT_DAYS = 60  # without use: the account has left
 
-# The account's local days, without what was booked for closed periods later: a month's consumption at contract rates.
+# Local days at contract rates, as statements have them: a late correction counts on the day it was booked.
 _MONTHS = """
 SELECT days.account_id, date_trunc('month', days.day)::date, sum(days.spend)
 FROM account_day AS days
@@ -78,6 +78,29 @@ class RetentionSeen:
     names: dict[str, str]
     terms: BookTerms
     losers: dict[str, int]
+    by_month: dict[date, dict[str, Decimal]] = field(default_factory=dict)
+
+    @property
+    def last_day(self) -> date:
+        """The last day that counts."""
+        return self.until - timedelta(days=1)
+
+    @property
+    def months(self) -> list[date]:
+        """The closed months that a walk can begin or end with, the oldest first."""
+        return [add_months(self.walks[0][0], -1), *(month for month, _ in self.walks)] if self.walks else []
+
+    def walk_between(self, first: date | None, last: date | None) -> tuple[date, date, Walk] | None:
+        """Return the walk from one closed month to a later one, account by account; a quarter where not asked for.
+
+        None without two closed months. Months that are not known, or are turned round, count as not asked for.
+        """
+        months = self.months
+        if len(months) < 2:
+            return None
+        end = last if last in months[1:] else months[-1]
+        begin = first if first in months and first < end else months[max(0, months.index(end) - 3)]
+        return begin, end, consumption_walk(self.by_month.get(begin, {}), self.by_month.get(end, {}))
 
     @property
     def why_not(self) -> str:
@@ -141,6 +164,7 @@ def retention_seen(viewer: Viewer, now: datetime, currency: str = "") -> Retenti
         names={pk: row.name for pk, row in accounts.items()},
         terms=BookTerms.objects.visible_to(viewer).first() or BookTerms(),
         losers=_losers(by_month, span, gone),
+        by_month=by_month,
     )
 
 

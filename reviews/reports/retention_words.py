@@ -100,6 +100,27 @@ def _fact(label: str, percent: Decimal | None, target: Decimal, none: str) -> Fa
     return Fact(label, percent_text(percent / HUNDRED), f"target {target.normalize():f}%", tone=tone)
 
 
+def loss_headline(seen: RetentionSeen) -> str:
+    """More than half of the 4.3 points lost is real: churn and unexplained falls."""
+    gross, real = seen.shown.gross_percent, seen.real_loss
+    if gross is None or real is None:
+        return "Nothing to compare yet"
+    lost = HUNDRED - gross
+    if lost <= 0:
+        return "Nothing was lost"
+    share = real / lost
+    much = "All" if share >= 1 else "Most" if share > Decimal("0.5") else "Half or less" if share > 0 else "None"
+    return f"{much} of the {lost:.1f} points lost is real loss"
+
+
+def loss_parts(seen: RetentionSeen) -> list[tuple[str, Decimal]]:
+    """Return the points that were kept, lost with an explanation, and really lost; together 100."""
+    gross, real = seen.shown.gross_percent, seen.real_loss
+    if gross is None or real is None:
+        return []
+    return [("kept", gross), ("explained", HUNDRED - gross - real), ("real loss", real)]
+
+
 def loss_rows(seen: RetentionSeen) -> list[LossRow]:
     """Return the reasons, the largest first; together exactly what was lost."""
     found = seen.shown

@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
@@ -18,14 +19,14 @@ from budgets.reports.forecast_accuracy import accuracy_report
 from consumption_cs.lib.periods import add_months
 from reviews.actions import renewals as acting
 from reviews.charts.retention import due_chart, rolling_chart, walk_chart
-from reviews.exports.leader import renewals_csv, retention_csv
+from reviews.exports.leader import renewals_csv, renewals_ics, retention_csv
 from reviews.forms.leader import EvidenceForm, OpinionForm
 from reviews.models import LossEvidence, RenewalCall
 from reviews.reports.evidence import evidence
 from reviews.reports.plays import play_outcomes
-from reviews.reports.renewals import AHEAD_DAYS, RenewalLine, renewals
+from reviews.reports.renewals import AHEAD_DAYS, KINDS, RenewalLine, renewals
 from reviews.reports.retention import retention_seen
-from reviews.reports.retention_words import facts, headline, lead, loss_rows, status
+from reviews.reports.retention_words import facts, headline, lead, loss_headline, loss_parts, loss_rows, status
 from usage.views.overview import download
 
 
@@ -48,9 +49,15 @@ def retention(request: HttpRequest) -> HttpResponse:
         "losses": loss_rows(seen),
         "rolling": rolling_chart(seen),
         "walk": walk_chart(seen),
+        "loss_headline": loss_headline(seen),
+        "loss_parts": loss_parts(seen),
+        "loss_points": None if seen.shown.gross_percent is None else 100 - seen.shown.gross_percent,
+        "loss_total": sum(seen.shown.loss.values(), Decimal(0)),
         "lines": lines,
         "stake": sum((line.stake for line in lines), Decimal(0)),
         "disagree": [line for line in lines if line.disagrees],
+        "disagree_stake": sum((line.stake for line in lines if line.disagrees), Decimal(0)),
+        "missing": sum(line.opinion is None for line in lines),
         "due": due_chart(lines, seen.currency),
         "outcomes": outcomes,
         "accuracy": accuracy_report(viewer, now),
@@ -58,6 +65,31 @@ def retention(request: HttpRequest) -> HttpResponse:
         "ahead": AHEAD_DAYS,
     }
     return render(request, "reviews/retention.html", context)
+
+
+@require_safe
+@requires("retention.view", staff=True)
+def walk(request: HttpRequest) -> HttpResponse:
+    """The consumption walk between two closed months, account by account."""
+    seen = retention_seen(viewer_of(request), timezone.now(), request.GET.get("currency", ""))
+    first, last = _month(request.GET.get("from", "")), _month(request.GET.get("to", ""))
+    found = seen.walk_between(first, last)
+    steps = sorted(found[2].steps, key=lambda step: -abs(step.change)) if found else []
+    context = {
+        "seen": seen,
+        "chart": walk_chart(seen, first, last),
+        "found": found,
+        "steps": [(seen.names.get(step.account, "An account"), step) for step in steps],
+        "change": found[2].closing - found[2].opening if found else None,
+    }
+    return render(request, "reviews/walk.html", context)
+
+
+def _month(text: str) -> date | None:
+    try:
+        return date.fromisoformat(f"{text}-01")
+    except ValueError:
+        return None
 
 
 @require_safe
@@ -74,26 +106,44 @@ def renewal_board(request: HttpRequest) -> HttpResponse:
     """Renewals and run-outs of the next 180 days."""
     viewer, now = viewer_of(request), timezone.now()
     everything = renewals(viewer, now)
-    flag = request.GET.get("flag", "")
-    mine = request.GET.get("owner", "") == "me"
-    lines = [
-        line
-        for line in everything
-        if (not mine or line.account.csm_id == viewer.user_id)
-        and (flag != "disagree" or line.disagrees)
-        and (flag != "missing" or line.opinion is None)
-    ]
+    asked = {name: request.GET.get(name, "") for name in ("flag", "owner", "kind", "call")}
+    lines = [line for line in everything if _fits(line, asked, viewer.user_id)]
     context = {
         "lines": lines,
         "total": len(everything),
         "disagree": sum(line.disagrees for line in everything),
         "missing": sum(line.opinion is None for line in everything),
-        "flag": flag,
-        "owner": "me" if mine else "",
+        **asked,
+        "rest": urlencode({name: value for name, value in asked.items() if value and name != "flag"}),
+        "owners": sorted({line.account.csm for line in everything if line.account.csm}, key=str),
+        "kinds": KINDS,
+        "calls": RenewalCall.Opinion.choices,
         "ahead": AHEAD_DAYS,
         "may_call": can(viewer, "book.edit"),
     }
     return render(request, "reviews/renewals.html", context)
+
+
+def _fits(line: RenewalLine, asked: dict[str, str], me: UUID | None) -> bool:
+    """Whether a date fits the board's filters; "" is any."""
+    owner = str(me) if asked["owner"] == "me" else asked["owner"]
+    return (
+        (not owner or str(line.account.csm_id) == owner)
+        and (asked["kind"] not in KINDS or line.kind == asked["kind"])
+        and (asked["call"] not in RenewalCall.Opinion.values or line.call.opinion == asked["call"])
+        and (asked["flag"] != "disagree" or line.disagrees)
+        and (asked["flag"] != "missing" or line.opinion is None)
+    )
+
+
+@require_safe
+@requires("book.view", staff=True)
+def renewals_calendar(request: HttpRequest) -> HttpResponse:
+    """The dates as a calendar file."""
+    now = timezone.now()
+    content = renewals_ics(renewals(viewer_of(request), now), request.build_absolute_uri("/"), now)
+    headers = {"Content-Disposition": 'attachment; filename="renewals.ics"'}
+    return HttpResponse(content, content_type="text/calendar; charset=utf-8", headers=headers)
 
 
 @require_safe

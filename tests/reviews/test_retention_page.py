@@ -311,3 +311,22 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_accounts() -> No
     few = asked()
     two_years(organization, [100] * 12, [90] * 12)
     assert asked() == few
+
+
+@pytest.mark.django_db
+def test_the_walk_by_account_is_between_the_months_that_are_asked_for() -> None:
+    organization = make_organization()
+    account = make_account(organization, "Helios")
+    enter(staff_of(organization))
+    today = timezone.now().date().replace(day=1)
+    for back, amount in ((4, "100.10"), (3, "60.05"), (2, "90.05"), (1, "120.25")):
+        spend(account, add_months(today, -back), amount)
+    client = signed_in(make_member(organization, Role.LEADER))
+    first, last = add_months(today, -3), add_months(today, -2)
+    page = client.get(f"/retention/walk/?from={first:%Y-%m}&to={last:%Y-%m}").content.decode()
+    assert "$60.05 became $90.05" in page
+    assert "$30.00" in page
+    turned = client.get(f"/retention/walk/?from={last:%Y-%m}&to={first:%Y-%m}").content.decode()
+    assert "$100.10 became $60.05" in turned
+    assert client.get("/retention/walk/?from=soon&to=2026-13").status_code == 200
+    assert client.get("/retention/").status_code == 200

@@ -30,7 +30,7 @@
     probe.style.color = `var(${name})`;
     return getComputedStyle(probe).color;
   }
-  const TONES = { main: "--chart-1", weak: "--chart-1-weak", band: "--chart-band", second: "--chart-2", third: "--chart-3", flag: "--chart-flag", good: "--good", bad: "--bad", ghost: "--chart-ghost", line: "--chart-line", dash: "--chart-line", ref: "--chart-ref" };
+  const TONES = { main: "--chart-1", weak: "--chart-1-weak", band: "--chart-band", second: "--chart-2", third: "--chart-3", flag: "--chart-flag", good: "--good", bad: "--bad", ghost: "--chart-ghost", line: "--chart-line", dash: "--chart-line", ref: "--chart-ref", clear: "--chart-clear" };
   const tone = name => colour(TONES[name] || "--chart-1");
 
   function formatter(spec) {
