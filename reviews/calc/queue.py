@@ -17,6 +17,12 @@ GROUPS = {TODAY: "Today", WEEK: "This week", LATER: "Later", NONE: "On track"}
 REVIEW_DAYS = 3  # a review that is due is prepared this week, not today
 URGENCY = {TODAY: Decimal(1), WEEK: Decimal("0.5"), LATER: Decimal("0.2"), NONE: Decimal("0.05")}
 
+# The metrics that say where an account stands.
+READS = (
+    "at_risk", "change_28", "champion_gone", "commit_granted", "commit_left", "failing_days", "open_spikes", "pacing",
+    "reliability_gap", "run_out_p50", "run_out_percent", "seen_days", "sentiment", "silent_days", "term_days_left",
+    "top_share_percent", "waiting_days",
+)  # fmt: skip
 REASONS = {
     "exhausted": "Commit used up",
     "silent": "No use",
@@ -125,7 +131,7 @@ def standing(numbers: Numbers, due: Due, today: date, *, onboarding_days: int = 
 
 
 class _Reader:
-    """Comparisons that are false where a number is not known."""
+    """Comparisons that are false where a number is not known. Levels are whole or exact in binary."""
 
     def __init__(self, numbers: Numbers) -> None:
         self.numbers = numbers
@@ -135,17 +141,19 @@ class _Reader:
 
     def at_least(self, name: str, least: float) -> bool:
         value = self.numbers.get(name)
-        return value is not None and value >= Decimal(str(least))
+        return value is not None and value >= least
 
     def at_most(self, name: str, most: float) -> bool:
         value = self.numbers.get(name)
-        return value is not None and value <= Decimal(str(most))
+        return value is not None and value <= most
 
     def above(self, name: str, level: float) -> bool:
-        return self.known(name) and not self.at_most(name, level)
+        value = self.numbers.get(name)
+        return value is not None and value > level
 
     def below(self, name: str, level: float) -> bool:
-        return self.known(name) and not self.at_least(name, level)
+        value = self.numbers.get(name)
+        return value is not None and value < level
 
 
 def _steps(value: Decimal | None, steps: tuple[tuple[int, int], ...]) -> int | None:

@@ -16,6 +16,7 @@ from consumption_cs.lib.tenancy import Viewer
 from reviews.calc.book_week import Change, Then, change
 from reviews.models import Cover, HealthDay
 from reviews.reports.measured import Measured, metrics_on
+from reviews.reports.queue import numbers_of
 
 ZERO = Decimal(0)
 DAYS = 7
@@ -124,7 +125,7 @@ class _Facts:
 
 
 def _then(found: Measured, score: Decimal | None) -> Then:
-    return Then(found.day, {name: Decimal(text) for name, text in found.numbers.items()}, score)
+    return Then(found.day, numbers_of(found), score)
 
 
 def _scores(organization_id: UUID, day: date) -> dict[UUID, Decimal]:

@@ -5,7 +5,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from reviews.calc.queue import LATER, NONE, REASONS, TODAY, WEEK, Due, reasons, standing
+from reviews.calc.queue import LATER, NONE, READS, REASONS, TODAY, WEEK, Due, reasons, standing
 
 MONDAY = date(2026, 11, 23)
 
@@ -44,6 +44,10 @@ GIVEN: list[tuple[dict[str, float], str, int]] = [
 def test_each_reason_holds_by_its_figures(figures: dict[str, float], key: str, within: int) -> None:
     [found] = reasons(numbers(**figures), Due())
     assert (found.key, found.within_days) == (key, within)
+
+
+def test_what_a_reason_reads_is_read_from_the_database() -> None:
+    assert {name for figures, _, _ in GIVEN for name in figures} | {"at_risk"} == set(READS)
 
 
 def test_each_reason_but_the_review_is_given_by_figures() -> None:
