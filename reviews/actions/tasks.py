@@ -105,6 +105,8 @@ def reopen_task(viewer: Viewer, task: Task, now: datetime) -> None:
             return
         if held.dropped_at is not None and viewer.is_portal:
             raise PermissionDenied("This task was dropped by your vendor.")
+        if held.dropped_at is not None and held.run_id is not None:
+            raise ValidationError("Its play has ended. Add a task instead.")
         with _vendors_rights(viewer) as inside:
             if held.run_id is not None and held.done_at is not None:
                 plays.reopen_step(inside, held, now)

@@ -159,6 +159,13 @@ def test_a_step_of_a_play_is_not_dropped_and_keeps_its_title() -> None:
     assert PlayVersion.objects.exists()
 
 
+def test_a_step_of_a_play_that_ended_is_not_opened_again() -> None:
+    account = make_account()
+    step = _step(account, dropped_at=NOW)
+    with pytest.raises(ValidationError, match="Its play has ended"):
+        reopen_task(staff_of(account), step, NOW)
+
+
 def test_acts_on_shared_tasks_alone_are_in_the_customers_audit_log() -> None:
     account = make_account()
     shared, own = make_task(account, "Approve the quota", is_shared=True), make_task(account, "Ask who decides")
