@@ -20,7 +20,7 @@ from consumption_cs.lib.periods import day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer, act_as
 from reviews.actions.contacts import Person, save_contact
 from reviews.actions.measure import measure_accounts
-from reviews.demo import forecasts, load, load_book
+from reviews.demo import alerts, forecasts, load, load_book
 from reviews.management.commands import seed_demo
 from reviews.models import PlayRun
 from reviews.reports.queue import Filters, Row, queue
@@ -53,6 +53,7 @@ def test_each_story_is_in_the_queue_for_its_reason_with_its_play_and_leaves_it_w
     _by_indexes()
     monkeypatch.setattr(load, "HISTORY_DAYS", NEEDED_DAYS)
     monkeypatch.setattr(forecasts, "WEEKS", 4)
+    monkeypatch.setattr(alerts, "FINE_HOURS", range(102, 57, -9))
     monkeypatch.setattr(load_book, "MEASURED_DAYS", MEASURED_DAYS)
     monkeypatch.setattr(seed_demo, "VENDORS", seed_demo.VENDORS[:1])
     call_command("seed_demo", logins=tmp_path / "logins.json")
