@@ -40,7 +40,8 @@ def _row(line: LedgerLine) -> list[object]:
 
     account = line.account
     return [
-        str(account.csm), account.csm.email, account.key, account.name, line.day.isoformat() if line.day else "",
+        str(account.csm), account.csm.email if account.csm else "", account.key, account.name,
+        line.day.isoformat() if line.day else "",
         told(line.in_band), line.why_not, told(line.workflows), told(line.ladder), told(line.top_share),
         line.excused_words, line.disputed,
     ]  # fmt: skip

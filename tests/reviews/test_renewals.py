@@ -17,7 +17,7 @@ from reviews.reports.renewals import RenewalLine, renewals
 from tests.factories import make_account, make_member, make_organization, signed_in, staff_of
 
 D = Decimal
-SHRINKS = {"pacing": "0.58"}
+SHRINKS: dict[str, Any] = {"pacing": "0.58"}
 
 
 @pytest.mark.parametrize(
