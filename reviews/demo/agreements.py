@@ -75,7 +75,7 @@ AGREEMENTS: dict[str, tuple[ContractPlan, ...]] = {
             210,
             YEAR,
             (
-                _year("Prepaid 2026", "102000", 210),
+                _year("Prepaid 2026", "97000", 210),
                 CommitPlan("Launch credit", "promotional", "2500", 210, 120, priority=1),
                 CommitPlan(
                     "Pilot pack",

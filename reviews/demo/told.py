@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.db.models import F, Q
 
 from accounts.models import Account
-from budgets.models import Alert, Anomaly, BudgetRule, Delivery, Forgiveness, LimitEvent
+from budgets.models import Alert, Anomaly, Budget, BudgetRule, Delivery, Forgiveness, LimitEvent
 from consumption_cs.lib.display import counted
 from consumption_cs.lib.periods import add_months, day_start, zone_of
 from consumption_cs.lib.tenancy import Viewer
@@ -108,7 +108,8 @@ def _lead(alert: Alert) -> str:
         local = alert.raised_at.astimezone(zone_of(alert.account.timezone))
         ends = day_start(add_months(local.date().replace(day=1), 1), zone_of(alert.account.timezone))
     days = (ends - alert.raised_at).days
-    return f"{counted(days, 'day')} before the month was billed"
+    is_month = alert.budget is None or alert.budget.period == Budget.Period.MONTH
+    return f"{counted(days, 'day')} before {'the month was billed' if is_month else 'its period ends'}"
 
 
 def _cause(alert: Alert) -> str:
