@@ -24,6 +24,7 @@ from reviews.views import (
 app_name = "reviews"
 urlpatterns: list[URLPattern] = [
     path("accounts/<uuid:account_id>/brief/", brief.account_brief, name="brief"),
+    path("accounts/<uuid:account_id>/brief/place/", brief.brief_place, name="brief_place"),
     path("book/", book.book, name="book"),
     path("health/", health.health, name="health"),
     path("health/health.csv", health.health_file, name="health_csv"),

@@ -85,7 +85,6 @@ class Brief:
     runs: list[RunShown]
     rungs: list[Rung]
     opinion: RenewalCall | None
-    place: Place | None
 
     @property
     def live(self) -> int:
@@ -123,7 +122,6 @@ def brief(viewer: Viewer, account: Account, now: datetime) -> Brief:
         runs=open_runs(viewer, [account.pk], now).get(account.pk, []),
         rungs=rungs_of(viewer, account, today),
         opinion=calls.order_by("-at", "-pk").first(),
-        place=_place(viewer, account, now),
     )
 
 
@@ -182,7 +180,8 @@ def _touch(viewer: Viewer, account: Account, now: datetime) -> TimelineEntry | N
     return rows.select_related("by").order_by("-at", "-pk").first()
 
 
-def _place(viewer: Viewer, account: Account, now: datetime) -> Place | None:
+def place_of(viewer: Viewer, account: Account, now: datetime) -> Place | None:
+    """Return where the account stands in the viewer's own book; None if it is not in it. Ranks the whole book."""
     order = order_of(viewer, now)
     if account.pk not in order:
         return None

@@ -14,7 +14,7 @@ from accounts.permissions import can, requires
 from budgets.charts.burndown import burndown_chart, period_chart
 from reviews.charts.health import weeks_chart
 from reviews.reports import brief_words as words
-from reviews.reports.brief import Brief, brief
+from reviews.reports.brief import Brief, brief, place_of
 from reviews.views.contacts import people_context
 from reviews.views.tasks import tasks_context
 from reviews.views.timeline import timeline_context
@@ -25,6 +25,15 @@ from reviews.views.timeline import timeline_context
 def account_brief(request: HttpRequest, account_id: UUID) -> HttpResponse:
     """Everything about one account that a call needs."""
     return render(request, "reviews/brief.html", brief_context(request))
+
+
+@require_safe
+@requires("book.view", staff=True)
+def brief_place(request: HttpRequest, account_id: UUID) -> HttpResponse:
+    """Previous and next of the viewer's book: ranking it takes longer than the brief, so it comes after it."""
+    viewer, account = viewer_of(request), account_of(request)
+    place = place_of(viewer, account, timezone.now())
+    return render(request, "reviews/_brief_place.html", {"place": place, "account": account})
 
 
 def brief_context(request: HttpRequest) -> dict[str, Any]:
