@@ -174,7 +174,13 @@ def renewal(request: HttpRequest, account_id: UUID) -> HttpResponse:
             messages.success(request, f"Your call on {line.account.name} is kept.")
             return redirect("reviews:renewals")
     before = RenewalCall.objects.visible_to(viewer).filter(account=line.account).select_related("by").order_by("-at")
-    context = {"line": line, "form": form, "before": before[:20], "account": line.account}
+    context = {
+        "line": line,
+        "form": form,
+        "before": before[:20],
+        "account": line.account,
+        "may_size": can(viewer, "scenario.edit"),
+    }
     return render(request, "reviews/renewal.html", context, status=422 if form.errors else 200)
 
 
