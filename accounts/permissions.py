@@ -29,17 +29,44 @@ _READ_STAFF = frozenset(
         "budget.view",
         "book.view",
         "task.view",
+        "expansion.view",
+        "ladder.view",
+        "outcome.view",
+        "plan.view",
+        "review.view",
     }
 )
 _READ_KEY = _READ_STAFF | {"meter.view"}
 _READ_PORTAL = frozenset(
-    {"usage.view", "money.view", "workflow.view", "forecast.view", "alert.view", "budget.view", "task.view"}
+    {
+        "usage.view",
+        "money.view",
+        "workflow.view",
+        "forecast.view",
+        "alert.view",
+        "budget.view",
+        "task.view",
+        "ladder.view",
+        "outcome.view",
+        "plan.view",
+        "review.comment",
+        "review.view",
+    }
 )
 
 CAPABILITIES: dict[str, frozenset[str]] = {
     Role.ADMIN: _READ_STAFF
     | {
         "book.edit",
+        "expansion.edit",
+        "ladder.edit",
+        "outcome.propose",
+        "plan.edit",
+        "plan.finish",
+        "review.comment",
+        "expansion.plan",
+        "ladder.rules",
+        "review.edit",
         "task.finish",
         "book.exchange",
         "capacity.view",
@@ -84,6 +111,15 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     Role.LEADER: _READ_STAFF
     | {
         "book.edit",
+        "expansion.edit",
+        "ladder.edit",
+        "outcome.propose",
+        "plan.edit",
+        "plan.finish",
+        "review.comment",
+        "expansion.plan",
+        "ladder.rules",
+        "review.edit",
         "task.finish",
         "book.exchange",
         "capacity.view",
@@ -113,6 +149,13 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     Role.CSM: _READ_STAFF
     | {
         "book.edit",
+        "expansion.edit",
+        "ladder.edit",
+        "outcome.propose",
+        "plan.edit",
+        "plan.finish",
+        "review.comment",
+        "review.edit",
         "task.finish",
         "book.exchange",
         "health.override",
@@ -135,6 +178,13 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     Role.FIELD_CTO: _READ_STAFF
     | {
         "book.edit",
+        "expansion.edit",
+        "ladder.edit",
+        "outcome.propose",
+        "plan.edit",
+        "plan.finish",
+        "review.comment",
+        "ladder.rules",
         "task.finish",
         "alert.handle",
         "budget.edit",
@@ -155,6 +205,7 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     Role.FINANCE: _READ_STAFF
     | {
         "book.edit",
+        "review.comment",
         "task.finish",
         "book.exchange",
         "retention.edit",
@@ -180,6 +231,9 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     Role.ANALYST: _READ_STAFF | {"feed.manage", "member.view", "meter.view"},
     Role.PORTAL_OWNER: _READ_PORTAL
     | {
+        "outcome.confirm",
+        "plan.finish",
+        "review.sign",
         "task.finish",
         "alert.handle",
         "budget.edit",
@@ -201,6 +255,9 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     },
     Role.PORTAL_FINANCE: _READ_PORTAL
     | {
+        "outcome.confirm",
+        "plan.finish",
+        "review.sign",
         "task.finish",
         "alert.handle",
         "budget.edit",
@@ -212,6 +269,7 @@ CAPABILITIES: dict[str, frozenset[str]] = {
     },
     Role.PORTAL_ENGINEER: _READ_PORTAL
     | {
+        "plan.finish",
         "task.finish",
         "alert.handle",
         "budget.edit",
@@ -223,7 +281,8 @@ CAPABILITIES: dict[str, frozenset[str]] = {
         "member.view",
         "workflow.edit",
     },
-    Role.PORTAL_VIEWER: _READ_PORTAL | {"feed.manage"},
+    # An executive who only reads may still sign off what they read.
+    Role.PORTAL_VIEWER: _READ_PORTAL | {"feed.manage", "review.sign"},
     # A key with the scope `read`; what it sees is the organization's or, with an account, that account's.
     "key": _READ_KEY,
     # A key of the organization with the scope `manage`, which includes `read`: a billing system, say.
