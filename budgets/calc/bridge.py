@@ -9,6 +9,7 @@ L = (c1 - c0) / ln(c1 / c0). Those add up to c1 - c0 whatever the factors are an
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
+from itertools import groupby
 
 from consumption_cs.lib.money import exactly, round_lines, round_to
 
@@ -22,13 +23,18 @@ class BridgeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one workflow did in a period: units metered, attempts, those that delivered, and the spend in currency."""
+    """What one workflow did in a period: units metered, attempts, those that delivered, and the spend in currency.
+
+    A workflow that several meters measure has a `line` for each, with its own units and spend; they repeat the
+    workflow's attempts and outcomes.
+    """
 
     workflow: str
     units: Decimal
     attempts: Decimal
     outcomes: Decimal
     spend: Decimal
+    line: str = ""
 
     @property
     def is_comparable(self) -> bool:
@@ -79,15 +85,17 @@ class Bridge:
 
 @exactly
 def unit_cost_bridge(before: Sequence[Work], after: Sequence[Work], *, places: int = 6) -> Bridge:
-    """Return how the cost per outcome came from that of `before` to that of `after`, each workflow once in each.
+    """Return how the cost per outcome came from that of `before` to that of `after`, each line once in each.
 
     Raises BridgeError when a period has no outcome, since then there is no cost per outcome.
     """
-    totals = [sum((work.outcomes for work in period), ZERO) for period in (before, after)]
+    # The outcomes of a workflow count once, however many lines it has.
+    totals = [sum({work.workflow: work.outcomes for work in period}.values(), ZERO) for period in (before, after)]
     if min(totals) <= 0:
         raise BridgeError("A period without outcomes has no cost per outcome: choose periods with outcomes.")
-    then, now = ({work.workflow: work for work in period} for period in (before, after))
-    changes = tuple(_change(name, then.get(name), now.get(name), totals) for name in sorted({*then, *now}))
+    then, now = ({(work.workflow, work.line): work for work in period} for period in (before, after))
+    lines = [_change(key[0], then.get(key), now.get(key), totals) for key in sorted({*then, *now})]
+    changes = tuple(_together(name, list(own)) for name, own in groupby(lines, key=lambda line: line.workflow))
     sums = [sum(column, ZERO) for column in zip(*(change.amounts() for change in changes), strict=True)]
     opening = round_to(sum((work.spend for work in before), ZERO) / totals[0], places)
     closing = round_to(sum((work.spend for work in after), ZERO) / totals[1], places)
@@ -95,8 +103,16 @@ def unit_cost_bridge(before: Sequence[Work], after: Sequence[Work], *, places: i
     return Bridge(opening, closing, parts, changes)
 
 
+def _together(name: str, lines: Sequence[Change]) -> Change:
+    """Return the parts of a workflow from those of its lines."""
+    price, efficiency, reliability, mix, started, stopped, undelivered = (
+        sum(column, ZERO) for column in zip(*(line.amounts() for line in lines), strict=True)
+    )
+    return Change(price, efficiency, reliability, mix, started, stopped, undelivered, name)
+
+
 def _change(name: str, then: Work | None, now: Work | None, totals: Sequence[Decimal]) -> Change:
-    """Return the parts of one workflow; they add up to the change of what it contributes."""
+    """Return the parts of one line; they add up to the change of what it contributes."""
     change = (now.spend / totals[1] if now else ZERO) - (then.spend / totals[0] if then else ZERO)
     if then is None or now is None:
         return Change(workflow=name, started=change) if then is None else Change(workflow=name, stopped=change)
