@@ -26,7 +26,8 @@ class Work:
     """What one workflow did in a period: units metered, attempts, those that delivered, and the spend in currency.
 
     A workflow that several meters measure has a `line` for each, with its own units and spend; they repeat the
-    workflow's attempts and outcomes.
+    workflow's attempts and outcomes. `successes` are the attempts that delivered, for work of which one attempt may
+    bring many outcomes; None: each brings one.
     """
 
     workflow: str
@@ -35,6 +36,7 @@ class Work:
     outcomes: Decimal
     spend: Decimal
     line: str = ""
+    successes: Decimal | None = None
 
     @property
     def is_comparable(self) -> bool:
@@ -46,7 +48,8 @@ class Work:
 class Parts:
     """Parts of a change of the cost per outcome, in currency per outcome; below zero it became cheaper.
 
-    `price` per unit, `efficiency` (units per attempt), `reliability` (success rate), `mix` (share of the outcomes).
+    `price` per unit, `efficiency` (units per attempt, and outcomes of one that delivers), `reliability` (success
+    rate), `mix` (share of the outcomes).
     `started`, `stopped`: workflows with nothing to compare them with. `undelivered`: spend without an outcome, or
     outcomes without spend, in both periods or beside comparable ones.
     """
@@ -119,13 +122,23 @@ def _change(name: str, then: Work | None, now: Work | None, totals: Sequence[Dec
     if not (then.is_comparable and now.is_comparable):
         return Change(workflow=name, undelivered=change)
     mean = logarithmic_mean(now.spend / totals[1], then.spend / totals[0])
+    delivered, before = _delivered(then, now)
+    rate_now, rate_then = delivered / now.attempts, before / then.attempts
     return Change(
         workflow=name,
         price=mean * ((now.spend / now.units) / (then.spend / then.units)).ln(),
-        efficiency=mean * ((now.units / now.attempts) / (then.units / then.attempts)).ln(),
-        reliability=mean * ((then.outcomes / then.attempts) / (now.outcomes / now.attempts)).ln(),
+        # Units of an attempt over the outcomes that one which delivers brings.
+        efficiency=mean * ((now.units * rate_now / now.outcomes) / (then.units * rate_then / then.outcomes)).ln(),
+        reliability=mean * (rate_then / rate_now).ln(),
         mix=mean * ((now.outcomes / totals[1]) / (then.outcomes / totals[0])).ln(),
     )
+
+
+def _delivered(then: Work, now: Work) -> tuple[Decimal, Decimal]:
+    """Return the attempts that delivered, now and then: those that were told, where they were told both times."""
+    if now.successes and then.successes and min(now.successes, then.successes) > 0:
+        return now.successes, then.successes
+    return now.outcomes, then.outcomes
 
 
 def logarithmic_mean(one: Decimal, other: Decimal) -> Decimal:

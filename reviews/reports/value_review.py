@@ -5,13 +5,13 @@ beside it says why. The keys are the contract between this, the page and the fil
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from accounts.models import Account, Organization
-from budgets.calc.bridge import BridgeError, Change, Work, unit_cost_bridge
+from budgets.calc.bridge import BridgeError, Change, unit_cost_bridge
 from consumption_cs.lib.display import plural_of
 from consumption_cs.lib.money import exactly, exponent, round_to
 from consumption_cs.lib.periods import day_of, zone_of
@@ -160,8 +160,7 @@ def _bridge(
 ) -> dict[str, Any]:
     """Return the split of the change of the cost of 1,000 outcomes; its parts, shown in cents, add up."""
     scaled = [
-        [Work(one.workflow, one.units, one.attempts, one.outcomes, one.spend * THOUSAND, one.line) for one in period]
-        for period in (before.works(), after.works())
+        [replace(one, spend=one.spend * THOUSAND) for one in period] for period in (before.works(), after.works())
     ]
     try:
         bridge = unit_cost_bridge(*scaled, places=exponent(account.currency))

@@ -91,12 +91,20 @@ class Sums:
             Work(
                 line.workflow, line.units, Decimal(self.flows[line.workflow].attempts),
                 self.flows[line.workflow].outcomes, line.spend, line.meter,
+                self._delivered(line.workflow),
             )
             for line in self.lines
         ]  # fmt: skip
-        if self.beside:
-            works.append(Work(BESIDE, ZERO, *self._of_none(), self.beside, "beside"))
-        return works
+        # In every period, so that corrections of one only do not read as work that began or ended.
+        return [*works, Work(BESIDE, ZERO, *self._of_none(), self.beside, "beside")]
+
+    def _delivered(self, workflow: str) -> Decimal | None:
+        flow = self.flows[workflow]
+        return Decimal(flow.successes) if flow.finished > 0 and flow.successes > 0 else None
+
+    def _delivered(self, workflow: str) -> Decimal | None:
+        flow = self.flows[workflow]
+        return Decimal(flow.successes) if flow.finished > 0 and flow.successes > 0 else None
 
     def _of_none(self) -> tuple[Decimal, Decimal]:
         none = self.flows.get(BESIDE)

@@ -7,11 +7,11 @@ from typing import Any
 
 from accounts.models import Account
 from budgets.calc.bridge import Change
-from consumption_cs.lib.display import listed, money_text, percent_text, quantity_text, unit_price_text
+from consumption_cs.lib.display import listed, money_text, percent_text, plural_of, quantity_text, unit_price_text
 from consumption_cs.lib.tenancy import Viewer
 from reviews.models import CostProposal, Milestone
 from reviews.reports.value_review_money import long_date
-from reviews.reports.value_review_sums import Sums
+from reviews.reports.value_review_sums import Flow, Line, Sums
 from usage.models import Workflow
 from usage.reports.overview_words import short_date
 
@@ -33,8 +33,8 @@ _UNCHANGED = {
 }
 _DONE = {
     "price": ("Each unit cost more", "Each unit cost less"),
-    "efficiency": ("More units for each attempt", "Fewer units for each attempt"),
-    "reliability": ("More attempts for each outcome", "Fewer attempts for each outcome"),
+    "efficiency": ("More units for the same work", "Fewer units for the same work"),
+    "reliability": ("More paid attempts that fail", "Fewer paid attempts that fail"),
     "mix": ("More of the outcomes come from dearer workflows", "More of the outcomes come from cheaper workflows"),
     "started": ("Work that was not there before", "Work that was not there before"),
     "stopped": ("Work that is not there any more", "Work that is not there any more"),
@@ -80,14 +80,20 @@ def _then_now(
         return ""
     unit = units.get(own[1][0].meter, "unit")
     if key == "efficiency":
-        used = [
-            quantity_text(line.units / flow.attempts, places=2) for (line,), flow in zip(own, (then, now), strict=True)
-        ]
-        return f", from {used[0]} to {used[1]} {unit}s an attempt"
+        used = [_units_tried(line, flow) for (line,), flow in zip(own, (then, now), strict=True)]
+        return f", from {used[0]} to {used[1]} {plural_of(unit)} for each outcome tried" if all(used) else ""
     if key == "price":
         prices = [unit_price_text(line.spend / line.units, account.currency) for (line,) in own]
         return f", from {prices[0]} to {prices[1]} a {unit}"
     return ""
+
+
+def _units_tried(line: Line, flow: Flow) -> str:
+    """Units for an outcome if every attempt had delivered; empty when that is not known."""
+    if not flow.outcomes:
+        return ""
+    rate = Decimal(flow.successes) / flow.finished if flow.finished and flow.successes else Decimal(1)
+    return quantity_text(line.units * rate / flow.outcomes, places=2)
 
 
 def improvements(viewer: Viewer, account: Account, start: date, end: date, now: datetime) -> dict[str, str]:
@@ -224,11 +230,11 @@ def _lead_bridge(figures: Mapping[str, Any]) -> str:
     )
     said = []
     if downs:
-        said.append(f"{listed([part['label'] for part in downs[:2]])} made it cheaper")
+        said.append(f"{listed([part['label'].lower() for part in downs[:2]])} made it cheaper")
     if ups:
         said.append(f"{listed([part['label'].lower() for part in ups[:2]])} made it dearer")
     text = "; ".join(said)
-    return f"{text[0].upper()}{text[1:].lower() if not downs else text[1:]}." if text else ""
+    return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def _lead_budget(figures: Mapping[str, Any]) -> str:
