@@ -10,8 +10,8 @@ LONGEST = 2000  # characters of a section
 
 _NAME = re.compile(r"\{([^{}]*)\}")
 _DATE = re.compile(
-    r"\b(?:(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]* \d{1,2}(?!\d)(?:, (?:19|20)\d\d)?"
-    r"|(?:19|20)\d\d(?![\d,.]*\d)|Q[1-4]|\d{4}-\d\d-\d\d)(?!\s?%)"
+    r"\b(?:\d{4}-\d\d-\d\d|(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]* \d{1,2}(?!\d)(?:, (?:19|20)\d\d)?"
+    r"|(?:19|20)\d\d(?![\d,.]*\d)|Q[1-4])(?!\s?%)"
 )
 _TYPED = re.compile(r"\S*\d\S*")
 

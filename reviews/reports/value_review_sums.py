@@ -102,10 +102,6 @@ class Sums:
         flow = self.flows[workflow]
         return Decimal(flow.successes) if flow.finished > 0 and flow.successes > 0 else None
 
-    def _delivered(self, workflow: str) -> Decimal | None:
-        flow = self.flows[workflow]
-        return Decimal(flow.successes) if flow.finished > 0 and flow.successes > 0 else None
-
     def _of_none(self) -> tuple[Decimal, Decimal]:
         none = self.flows.get(BESIDE)
         return (Decimal(none.attempts), none.outcomes) if none else (ZERO, ZERO)

@@ -161,9 +161,10 @@ def _of_parts(figures: Mapping[str, Any]) -> dict[str, str | None]:
     found = {name: _money(amount, currency, cents=True) for name, amount in parts.items()}
     if bridge:
         found["bridge_change"] = _money(bridge["change"], currency, cents=True)
-    rates = {f"success_{at}": row for at, row in enumerate(figures["success"], 1)}
-    found |= {name: percent_text(Decimal(row["rate"])) if row["rate"] else None for name, row in rates.items()}
-    return found
+    for at, row in enumerate(figures["success"], 1):
+        found[f"workflow_{at}"] = row["name"]
+        found[f"success_{at}"] = percent_text(Decimal(row["rate"])) if row["rate"] else None
+    return found | {f"next_{at}": row["title"] for at, row in enumerate(figures["next"], 1)}
 
 
 def _of_commit(figures: Mapping[str, Any]) -> dict[str, str | None]:
@@ -268,16 +269,22 @@ def _bridge_text(figures: Mapping[str, Any]) -> str:
 
 
 def _success_text(figures: Mapping[str, Any]) -> str:
-    both = [row for row in figures["success"] if row["rate"] and row["rate_before"]]
+    numbered = enumerate(figures["success"], 1)
+    both = [
+        (Decimal(row["rate"]) - Decimal(row["rate_before"]), at)
+        for at, row in numbered
+        if row["rate"] and row["rate_before"]
+    ]
     if not both:
         return "Success of each workflow" if figures["success"] else ""
-    gains = sorted(both, key=lambda row: Decimal(row["rate"]) - Decimal(row["rate_before"]))
-    better = sum(Decimal(row["rate"]) > Decimal(row["rate_before"]) for row in both)
-    if better == len(both) and len(both) > 1:
-        return f"All workflows succeed more often; {gains[-1]['name']} improved most"
-    if better:
-        return f"{gains[-1]['name']} improved most"
-    return f"No workflow succeeds more often than before; {gains[0]['name']} fell most"
+    (worst, fell), (best, rose) = min(both), max(both)
+    if worst > 0 and len(both) > 1:
+        return f"All workflows succeed more often; {{workflow_{rose}}} improved most"
+    if best > 0:
+        return f"{{workflow_{rose}}} improved most"
+    if worst == 0:
+        return "Workflows succeed as often as before"
+    return f"No workflow succeeds more often than before; {{workflow_{fell}}} fell most"
 
 
 def _spend_text(figures: Mapping[str, Any]) -> str:
@@ -292,8 +299,7 @@ def _spend_text(figures: Mapping[str, Any]) -> str:
 
 
 def _next_text(figures: Mapping[str, Any]) -> str:
-    first = next(iter(figures["next"]), None)
-    return f"Next: {first['title']}" if first else ""
+    return "Next: {next_1}" if figures["next"] else ""
 
 
 def _money(amount: str | None, currency: str, *, cents: bool = False) -> str | None:

@@ -106,6 +106,49 @@ def test_without_outcomes_there_is_no_bridge() -> None:
         unit_cost_bridge([work("1", "1", "0")], [work("1", "1", "1")])
 
 
+@st.composite
+def measured(draw: Any) -> list[Work]:
+    """Workflows of one or more meters, some of which bring many outcomes an attempt, and corrections beside them."""
+    made = [Work("always", D(1), D(1), D(1), draw(above_zero))]
+    for name in draw(st.lists(names, unique=True, max_size=4)):
+        attempts, outcomes = draw(amounts), draw(amounts)
+        told = draw(st.none() | st.decimals(0, 10**6, places=2))
+        meters = draw(st.lists(st.sampled_from("xyz"), unique=True, min_size=1))
+        made += [Work(name, draw(amounts), attempts, outcomes, draw(amounts), meter, told) for meter in meters]
+    return [*made, Work("", D(0), D(0), D(0), draw(st.decimals(-(10**5), 10**5, places=2)), "beside")]
+
+
+@given(before=measured(), after=measured(), places=st.integers(0, 4))
+def test_meters_refunds_and_many_outcomes_an_attempt_leave_no_rest(
+    before: list[Work], after: list[Work], places: int
+) -> None:
+    bridge = unit_cost_bridge(before, after, places=places)
+    assert bridge.opening + sum(bridge.parts.amounts()) == bridge.closing
+    columns = zip(*(change.amounts() for change in bridge.workflows), strict=True)
+    for column, part in zip(columns, bridge.parts.amounts(), strict=True):
+        assert abs(sum(column) - part) <= D(1).scaleb(-places)
+
+
+def test_meters_of_a_workflow_share_its_attempts_and_outcomes() -> None:
+    def both(price: str) -> list[Work]:
+        return [Work("ocr", D(200), D(100), D(80), D(200) * D(price), "in"),
+                Work("ocr", D(50), D(100), D(80), D(100), "out")]  # fmt: skip
+
+    bridge = unit_cost_bridge(both("1"), both("1.2"), places=2)
+    assert (bridge.opening, bridge.closing) == (D("3.75"), D("4.25"))
+    assert bridge.parts.price == D("0.50")
+    assert [change.workflow for change in bridge.workflows] == ["ocr"]
+
+
+def test_fewer_failures_are_reliability_and_more_outcomes_an_attempt_are_efficiency() -> None:
+    before = Work("batch", D(100), D(100), D(900), D(100), "", D(90))
+    surer = Work("batch", D(100), D(100), D(1000), D(100), "", D(100))
+    fuller = Work("batch", D(100), D(100), D(1800), D(100), "", D(90))
+    one, other = (unit_cost_bridge([before], [after]).parts for after in (surer, fuller))
+    assert one.reliability < 0 == one.efficiency
+    assert other.efficiency < 0 == other.reliability
+
+
 # ---- 19 and 21: cost per outcome, outcomes per thousand, return
 
 
