@@ -91,6 +91,11 @@ BEAT: dict[str, dict[str, Any]] = {
         "schedule": crontab(minute="10,40"),
         "options": {"expires": 1200},
     },
+    "ladders": {
+        "task": "reviews.tasks.check_all_ladders",
+        "schedule": crontab(minute=20),
+        "options": {"expires": 1800},
+    },
     "recipes": {
         "task": "reviews.tasks.try_all_recipes",
         "schedule": timedelta(minutes=5),

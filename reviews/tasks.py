@@ -6,7 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from accounts.reports import organization_ids
-from reviews.actions import digests, margin_watch, measure, recipes
+from reviews.actions import digests, ladder, margin_watch, measure, recipes
 
 
 @shared_task
@@ -41,3 +41,16 @@ def try_all_recipes() -> None:
     """The tick, for what a lost push or a stopped worker left behind."""
     for organization_id in organization_ids():
         try_recipes.delay(str(organization_id))
+
+
+@shared_task
+def check_all_ladders() -> None:
+    """Have each organization's workflows looked at: gates, proposals, steps back."""
+    for organization_id in organization_ids():
+        check_ladders.delay(str(organization_id))
+
+
+@shared_task(soft_time_limit=1800, time_limit=1860)
+def check_ladders(organization_id: str) -> None:
+    """Look at one organization's workflows."""
+    ladder.check_ladders(UUID(organization_id), timezone.now())

@@ -96,11 +96,17 @@ def standing_gates(rules: Rules, stage: str, facts: Facts) -> list[Line]:
 
     The same gate on two rungs counts once, as the higher asks for it. Rungs before production ask for nothing.
     """
+    rows = standing_keys(rules, stage)
+    return [_line(row, standing_title(key, _need(row)), standing_check(key, _need(row), facts))
+            for key, row in rows.items()]  # fmt: skip
+
+
+def standing_keys(rules: Rules, stage: str) -> dict[str, Mapping[str, Any]]:
+    """Return the rules that a workflow on `stage` must keep meeting, by their gate."""
     rows: dict[str, Mapping[str, Any]] = {}
     for rung in LIVE[: LIVE.index(stage) + 1] if stage in LIVE else ():
         rows |= {row["key"]: row for row in rules.get(rung, ()) if GATES[row["key"]].stands}
-    return [_line(row, standing_title(key, _need(row)), standing_check(key, _need(row), facts))
-            for key, row in rows.items()]  # fmt: skip
+    return rows
 
 
 def holds(lines: Sequence[Line]) -> bool:
