@@ -131,6 +131,16 @@ ACCOUNT = (
         ),
     ),
     Group(
+        "Value",
+        (
+            Place("Ladder", "reviews:ladder", "layers"),
+            Place("Adoption plan", "reviews:plan", "target"),
+            Place("Outcomes", "reviews:outcomes", "check-circle"),
+            Place("Value reviews", "reviews:value_reviews", "file"),
+            Place("Expansion", "reviews:expansion", "trending-up"),
+        ),
+    ),
+    Group(
         "Plan",
         (
             Place("What if", "budgets:planner", "trending-up"),

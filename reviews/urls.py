@@ -12,6 +12,7 @@ from reviews.views import (
     health,
     leader,
     onboarding,
+    outcomes,
     play_runs,
     plays,
     reliability,
@@ -25,6 +26,14 @@ app_name = "reviews"
 urlpatterns: list[URLPattern] = [
     path("accounts/<uuid:account_id>/brief/", brief.account_brief, name="brief"),
     path("accounts/<uuid:account_id>/brief/place/", brief.brief_place, name="brief_place"),
+    path("accounts/<uuid:account_id>/outcomes/", outcomes.outcomes, name="outcomes"),
+    path("accounts/<uuid:account_id>/outcomes/outcomes.csv", outcomes.outcomes_file, name="outcomes_csv"),
+    path("accounts/<uuid:account_id>/outcomes/<uuid:workflow_id>/", outcomes.outcome_terms, name="outcome_terms"),
+    path(
+        "accounts/<uuid:account_id>/outcomes/proposals/<uuid:terms_id>/",
+        outcomes.outcome_answer,
+        name="outcome_answer",
+    ),
     path("book/", book.book, name="book"),
     path("health/", health.health, name="health"),
     path("health/health.csv", health.health_file, name="health_csv"),
