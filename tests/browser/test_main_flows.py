@@ -125,7 +125,8 @@ def test_a_csm_finds_the_account_and_reads_the_same_spend_as_the_customer(
     expect(customers.locator("main h1")).to_contain_text("You used $")
     page = visit()
     sign_in(page, seat(owner.organization, Role.CSM))
-    expect(page).to_have_url(re.compile(r"/accounts/$"))
+    expect(page).to_have_url(re.compile(r"/book/$"))
+    page.get_by_role("link", name="Accounts", exact=True).click()
     expect(page.get_by_role("link", name="Contoso")).to_be_visible()
     page.wait_for_load_state("load")  # "/" is a script's doing
     page.keyboard.press("/")

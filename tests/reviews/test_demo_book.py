@@ -156,4 +156,4 @@ def _first_call(organization: Organization, now: datetime) -> None:
 def _by_indexes() -> None:
     """Nothing is committed in a test, so nobody counts the rows: the planner would take full tables for empty ones."""
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL statement_timeout = '5min'")
