@@ -40,6 +40,7 @@ from tests.world_health import Scored, make_scored
 from tests.world_leader import make_evidence
 from tests.world_people import Written, make_written
 from tests.world_plays import make_run
+from tests.world_value import Valued, make_valued
 from usage.models import (
     BadRow,
     Correction,
@@ -84,6 +85,7 @@ class AccountWorld:
     evidence: LossEvidence
     written: Written
     scored: Scored
+    valued: Valued
     view: SavedView
 
 
@@ -158,6 +160,16 @@ class World:
             "signal_id": own.scored.signal.pk,
             "view_id": own.view.pk,
             "play_key": own.run.play.key,
+            "move_id": own.valued.move.pk,
+            "adoption_plan_id": own.valued.plan.pk,
+            "objective_id": own.valued.objective.pk,
+            "milestone_id": own.valued.milestone.pk,
+            "link_id": own.valued.link.pk,
+            "template_id": own.valued.template.pk,
+            "terms_id": own.valued.terms.pk,
+            "draft_id": own.valued.draft.pk,
+            "review_id": own.valued.review.pk,
+            "candidate_id": own.valued.candidate.pk,
             "change": "cancel",
             "starts_on": f"{own.event.occurred_at:%Y-%m-01}",
         }
@@ -273,6 +285,7 @@ def _make_account(world: World, number: int, now: datetime) -> AccountWorld:
         evidence=make_evidence(account, world.staff[Role.CSM].user, own, now),
         written=make_written(account, world.staff[Role.CSM].user, world.staff[Role.LEADER].user, own, now),
         scored=make_scored(account, world.staff[Role.CSM].user, own, now),
+        valued=make_valued(account, workflow, world.staff[Role.CSM].user, members[Role.PORTAL_OWNER].user, own, now),
         view=SavedView.objects.create(
             organization=world.organization, user=world.staff[Role.CSM].user, name=f"{own} view", query=f"q={own}"
         ),
