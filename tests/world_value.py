@@ -1,4 +1,4 @@
-"""Ladder, plan, outcomes, reviews and expansion of an account of the world: something shared and something internal."""
+"""Ladder, plan, outcomes, reviews and expansion of an account of the world, shared ones and internal ones."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -47,7 +47,7 @@ class Valued:
 
 
 def make_valued(account: Account, workflow: Workflow, ours: User, theirs: User, canary: str, now: datetime) -> Valued:
-    """Return rows whose texts all contain the canary; of objectives, milestones and candidates also an internal one."""
+    """Return rows whose texts all contain the canary; of what may be internal there is one of each."""
     enter(staff_of(account))
     today = now.date()
     own: dict[str, Any] = {"organization": account.organization, "account": account}
@@ -59,12 +59,12 @@ def make_valued(account: Account, workflow: Workflow, ours: User, theirs: User, 
     )
     LadderCard.objects.create(
         **own, workflow=workflow, our_owner=ours, their_owner=f"{canary} owner", remark=f"{canary} remark",
-        gates=gates, checked_at=now,
+        gates=[gate], checked_at=now,
     )  # fmt: skip
     GateTick.objects.create(**own, workflow=workflow, key="owner", value=f"{canary} value", by=ours, at=now)
     move = RungMove.objects.create(
         **own, workflow=workflow, kind=RungMove.Kind.PROMOTION, from_stage="production", to_stage="hardened",
-        evidence=gates, happened_on=today, proposed_at=now,
+        evidence=[gate], happened_on=today, proposed_at=now,
     )  # fmt: skip
     plan = AdoptionPlan.objects.create(
         **own, title=f"{canary} plan", starts_on=today - timedelta(days=30), ends_on=today + timedelta(days=300),
