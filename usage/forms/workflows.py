@@ -10,7 +10,10 @@ from usage.models import Workflow
 
 
 class WorkflowForm(forms.ModelForm):
-    """A workflow by hand. Its key is what events name, so it cannot change once it is there."""
+    """A workflow by hand. Its key is what events name, so it cannot change once it is there.
+
+    Where it begins is said when it is made; from then on the ladder says on which rung it stands.
+    """
 
     success_target = forms.DecimalField(
         label="Success target, %",
@@ -32,6 +35,7 @@ class WorkflowForm(forms.ModelForm):
         self.initial["success_target"] = None if target is None else (target * 100).normalize()
         if not self.instance._state.adding:
             self.fields["key"].disabled = True
+            del self.fields["stage"]
 
     def clean_key(self) -> str:
         key: str = self.cleaned_data["key"].strip()
