@@ -51,9 +51,7 @@ def make_valued(account: Account, workflow: Workflow, ours: User, theirs: User, 
     enter(staff_of(account))
     today = now.date()
     own: dict[str, Any] = {"organization": account.organization, "account": account}
-    gates = [
-        {"key": "owner", "label": f"{canary} gate", "by": "person", "is_met": True, "value": canary, "need": None}
-    ]
+    gate = {"key": "owner", "label": f"{canary} gate", "by": "person", "is_met": True, "value": canary, "need": None}
     LadderRules.objects.get_or_create(
         organization=account.organization, number=1, defaults={"gates": {}, "note": canary, "made_by": ours}
     )
