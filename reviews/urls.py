@@ -22,6 +22,7 @@ from reviews.views import (
     tasks,
     team,
     timeline,
+    value_reviews,
 )
 
 app_name = "reviews"
@@ -35,6 +36,27 @@ urlpatterns: list[URLPattern] = [
         "accounts/<uuid:account_id>/outcomes/proposals/<uuid:terms_id>/",
         outcomes.outcome_answer,
         name="outcome_answer",
+    ),
+    path("accounts/<uuid:account_id>/reviews/", value_reviews.value_reviews, name="value_reviews"),
+    path("accounts/<uuid:account_id>/reviews/<uuid:review_id>/", value_reviews.value_review, name="value_review"),
+    path(
+        "accounts/<uuid:account_id>/reviews/<uuid:review_id>/margin.css",
+        value_reviews.review_margin,
+        name="review_margin",
+    ),
+    path("accounts/<uuid:account_id>/reviews/<uuid:review_id>/sign/", value_reviews.sign_review, name="sign_review"),
+    path(
+        "accounts/<uuid:account_id>/reviews/<uuid:review_id>/comment/",
+        value_reviews.comment_review,
+        name="comment_review",
+    ),
+    path(
+        "accounts/<uuid:account_id>/reviews/<uuid:review_id>/correct/",
+        value_reviews.correct_review,
+        name="correct_review",
+    ),
+    path(
+        "accounts/<uuid:account_id>/reviews/<uuid:review_id>/check/", value_reviews.check_review, name="check_review"
     ),
     path("book/", book.book, name="book"),
     path("health/", health.health, name="health"),

@@ -49,7 +49,10 @@ def lead(board: Board) -> str:
     """Return what holds workflows back, in a sentence or two."""
     said = []
     following = next_up(board)
-    if following is not None and (row := _success_row(following)):
+    if following is not None and following.move is not None:
+        since = day_words(following.move.happened_on)
+        said.append(f"All {len(following.rows)} gates have held since {since}; somebody decides now.")
+    elif following is not None and (row := _success_row(following)):
         rate, wanted = row["value"].split(" of ")
         said.append(f"Its success is {rate}% and the gate asks for {wanted}.")
     for card in [card for card in board.cards if card.tone == "bad"][:2]:
@@ -61,7 +64,8 @@ def lead(board: Board) -> str:
 def board_title(board: Board) -> str:
     """Return the heading of the board: who is stuck, and who is one gate away."""
     stuck = next((card for card in board.cards if card.tone == "bad"), None)
-    near = next((card for card in board.cards if card.next_name and len(words.missing(card.rows)) == 1), None)
+    close = [card for card in board.cards if card.next_name and len(words.missing(card.rows)) == 1]
+    near = max(close, key=lambda card: card.spend, default=None)
     said = [f"{stuck.workflow.name} is stuck: {stuck.why[0].lower()}{stuck.why[1:]}"] if stuck else []
     if near is not None and near is not stuck:
         said.append(f"{near.workflow.name} lacks only {words.missing(near.rows)[0]} for {near.next_name}")
@@ -115,7 +119,7 @@ def _spend_fact(board: Board, account: Account) -> dict[str, Any]:
 
 
 def _success_row(card: Shown) -> Mapping[str, Any] | None:
-    if card.move is not None or not words.points_short(card.rows):
+    if not words.points_short(card.rows):
         return None
     return next((row for row in card.rows if row["key"] == "success"), None)
 
