@@ -64,9 +64,9 @@ class LadderLine:
 
     @property
     def owners(self) -> list[str]:
-        """Return who moves it: the customer's owner, then ours."""
+        """Return the first names of who moves it: the customer's owner, then ours."""
         named = [self.card.their_owner, str(self.card.our_owner or "")] if self.card else []
-        return [name for name in named if name]
+        return [name.split()[0] for name in named if name.strip()]
 
     @property
     def is_late(self) -> bool:

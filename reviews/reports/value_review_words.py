@@ -8,6 +8,7 @@ from typing import Any
 from accounts.models import Account
 from budgets.calc.bridge import Change
 from consumption_cs.lib.display import listed, money_text, percent_text, plural_of, quantity_text, unit_price_text
+from consumption_cs.lib.money import round_to
 from consumption_cs.lib.tenancy import Viewer
 from reviews.models import CostProposal, Milestone
 from reviews.reports.value_review_money import long_date
@@ -74,7 +75,7 @@ def _then_now(
         shares = [
             percent_text(one.outcomes / total) for one, total in ((then, before.outcomes), (now, after.outcomes))
         ]
-        return f", {shares[1]} of outcomes, before {shares[0]}"
+        return f", {shares[1]} of outcomes, before {shares[0]}" if shares[0] != shares[1] else ""
     own = [[line for line in sums.lines if line.workflow == name] for sums in (before, after)]
     if len(own[0]) != 1 or len(own[1]) != 1 or not (own[0][0].units > 0 and own[1][0].units > 0):
         return ""
@@ -83,8 +84,11 @@ def _then_now(
         used = [_units_tried(line, flow) for (line,), flow in zip(own, (then, now), strict=True)]
         return f", from {used[0]} to {used[1]} {plural_of(unit)} for each outcome tried" if all(used) else ""
     if key == "price":
-        prices = [unit_price_text(line.spend / line.units, account.currency) for (line,) in own]
-        return f", from {prices[0]} to {prices[1]} a {unit}"
+        paid = [line.spend / line.units for (line,) in own]
+        many = next((many for many in (1, 1_000, 1_000_000) if min(paid) * many >= Decimal("0.01")), 1_000_000)
+        prices = [unit_price_text(round_to(price * many, 4), account.currency) for price in paid]
+        per = f"a {unit}" if many == 1 else f"for {many:,} {plural_of(unit)}"
+        return f", from {prices[0]} to {prices[1]} {per}"
     return ""
 
 
@@ -93,7 +97,8 @@ def _units_tried(line: Line, flow: Flow) -> str:
     if not flow.outcomes:
         return ""
     rate = Decimal(flow.successes) / flow.finished if flow.finished and flow.successes else Decimal(1)
-    return quantity_text(line.units * rate / flow.outcomes, places=2)
+    units = line.units * rate / flow.outcomes
+    return quantity_text(units, places=0 if units >= 100 else 2)
 
 
 def improvements(viewer: Viewer, account: Account, start: date, end: date, now: datetime) -> dict[str, str]:
