@@ -87,7 +87,7 @@ def next_rung(stage: str) -> str | None:
 
 def entry_gates(rules: Rules, rung: str, facts: Facts) -> list[Line]:
     """Check what the rung asks of a workflow that is to enter it."""
-    return [_line(row, gate_title(row), gate_check(row["key"], _need(row), facts))
+    return [_line(row, GATES[row["key"]].title(_need(row)), gate_check(row["key"], _need(row), facts))
             for row in rules.get(rung, ())]  # fmt: skip
 
 
@@ -206,9 +206,9 @@ def _read(rung: str, row: Mapping[str, Any]) -> dict[str, Any]:
     return {"key": gate.key, "need": f"{need.normalize():f}"}
 
 
-def gate_title(row: Mapping[str, Any]) -> str:
-    """Return the words of one rule: "Runs ≥ 20"."""
-    return GATES[row["key"]].title(_need(row))
+def rule_words(row: Mapping[str, Any]) -> str:
+    """Return one rule in words: "Runs ≥ 20"."""
+    return GATES[row["key"]].whole_title(_need(row))
 
 
 def _need(row: Mapping[str, Any]) -> Decimal | None:

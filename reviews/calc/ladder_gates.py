@@ -90,6 +90,13 @@ class Gate:
     highest: Decimal = Decimal(0)
     stands: bool = False
 
+    def whole_title(self, need: Decimal | None) -> str:
+        """Return the title with a threshold that it leaves out: "Unit cost, 5% more at most"."""
+        if need is None or not need or "{need}" in self.label:
+            return self.title(need)
+        gap = "" if self.unit.startswith("%") else " "
+        return f"{self.label}, {quantity_text(need)}{gap}{self.unit}"
+
     def title(self, need: Decimal | None) -> str:
         return self.label.format(need=quantity_text(need) if need is not None else "")
 
@@ -227,25 +234,25 @@ def _need(usual: int, lowest: int, highest: int) -> dict[str, Decimal]:
 GATES: dict[str, Gate] = {
     gate.key: gate
     for gate in (
-        _gate("owner", "person", "Owner named", "Somebody on the customer's side answers for it.", "an owner"),
+        _gate("owner", "person", "Owner named", "Somebody on the customer’s side answers for it.", "an owner"),
         _gate("value", "person", "Value stated", "What one outcome, or a month, is worth is stated.", "its value"),
         _gate("access", "person", "Data access", "The data it works on may be used.", "access to its data"),
-        _gate("legal", "person", "Legal check", "The customer's lawyers have cleared it.", "the legal check"),
+        _gate("legal", "person", "Legal check", "The customer’s lawyers have cleared it.", "the legal check"),
         _gate("runbook", "person", "Runbook", "Who does what when it fails is written down.", "the runbook"),
         _gate("sponsor", "person", "Sponsor named", "An executive of the customer stands behind it.", "a sponsor"),
         _gate("training", "person", "People trained", "Those who use it know how.", "training"),
         _gate("test_call", "data", "First test call", "It was called once, in any environment.", "a first call"),
         _gate("first_runs", "data", "{need} first runs", "So many runs in all, those outside of production too.",
-              "enough first runs", unit="runs", **_need(50, 1, 100_000)),
+              "a longer trial", unit="runs", **_need(50, 1, 100_000)),
         _gate("first_billable", "data", "First billable", "A successful run in production was billed.",
               "a first billable run"),
         _gate("runs", "data", "Runs ≥ {need}", "So many successful billable runs in 28 days; of one that runs every "
-              "five days or less often, two cycles count.", "enough runs", unit="runs", stands=True,
+              "five days or less often, two cycles count.", "more use", unit="runs", stands=True,
               **_need(20, 1, 1_000_000)),
         _gate("days", "data", "Days ≥ {need} of 28", "Successful billable runs on so many of 28 days; of one that "
-              "runs every five days or less often, two cycles count.", "enough days of use", unit="days", stands=True,
+              "runs every five days or less often, two cycles count.", "use on more days", unit="days", stands=True,
               **_need(8, 1, 28)),
-        _gate("success", "data", "Success", "Success in 28 days meets the workflow's target, and at least this "
+        _gate("success", "data", "Success", "Success in 28 days meets the workflow’s target, and at least this "
               "percentage; 95% where no target is agreed. Needs 30 finished runs.", "its success", unit="% at least",
               stands=True, **_need(0, 0, 100)),
         _gate("target_set", "data", "Target set", "A success target is agreed for the workflow.", "a success target",
@@ -254,12 +261,12 @@ GATES: dict[str, Gate] = {
               "met the success target.", "time on target", unit="days", stands=True, **_need(28, 7, 28)),
         _gate("budget_set", "data", "Budget set", "The workflow has a budget of its own.", "the budget", stands=True),
         _gate("alerts", "data", "Alerts in {need} h", "Each alert of 28 days was acknowledged within so many hours.",
-              "answers to alerts", unit="hours", **_need(4, 1, 168)),
+              "a quick answer to alerts", unit="hours", **_need(4, 1, 168)),
         _gate("unit_cost", "data", "Unit cost", "Cost of an outcome in 28 days rose by no more than this on the 28 "
               "days before.", "its unit cost", unit="% more at most", **_need(5, 0, 100)),
         _gate("teams", "data", "Teams ≥ {need}", "So many teams, departments or keys used it in 28 days, as events "
-              "name them.", "more teams", unit="teams", stands=True, **_need(3, 1, 1000)),
-        _gate("share", "data", "Spend ≤ {need}%", "No more than this share of the account's spend in 28 days hangs on "
+              "name them.", "use by more teams", unit="teams", stands=True, **_need(3, 1, 1000)),
+        _gate("share", "data", "Spend ≤ {need}%", "No more than this share of the account’s spend in 28 days hangs on "
               "it.", "a smaller share of spend", unit="% of spend", stands=True, **_need(60, 5, 100)),
     )
 }  # fmt: skip

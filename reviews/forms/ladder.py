@@ -4,6 +4,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from django import forms
+from django.forms import BoundField
 
 from accounts.models import User
 from consumption_cs.lib.tenancy import Viewer
@@ -14,6 +15,8 @@ from reviews.calc.production import LADDER
 from reviews.models import LadderCard
 from usage.actions.accounts import staff_people
 from usage.models import Workflow
+
+GateRow = tuple[Gate, BoundField, BoundField | None]
 
 
 class CardForm(forms.Form):
@@ -86,22 +89,17 @@ class RulesForm(forms.Form):
                         initial=needs.get(gate.key) or f"{gate.need:f}", label=f"{_title(gate)}, {gate.unit}",
                     )  # fmt: skip
 
-    def rungs(self) -> list[tuple[str, list[tuple[Gate, Any, Any]]]]:
-        """Return the fields as the page shows them: per rung each gate with its box and its threshold, if any."""
-        return [
-            (
-                rung,
-                [
-                    (
-                        gate,
-                        self[f"{rung}-{gate.key}"],
-                        self[f"{rung}-{gate.key}-need"] if gate.need is not None else None,
-                    )
-                    for gate in GATES.values()
-                ],
-            )
-            for rung in LADDER[1:]
-        ]
+    def rungs(self) -> list[tuple[str, list[GateRow], list[GateRow]]]:
+        """Return the fields as the page shows them: per rung the gates that are chosen, and all others."""
+        found = []
+        for rung in LADDER[1:]:
+            rows = [(gate, self[f"{rung}-{gate.key}"], self._need(rung, gate)) for gate in GATES.values()]
+            chosen = [row for row in rows if row[1].value()]
+            found.append((rung, chosen, [row for row in rows if not row[1].value()]))
+        return found
+
+    def _need(self, rung: str, gate: Gate) -> BoundField | None:
+        return self[f"{rung}-{gate.key}-need"] if gate.need is not None else None
 
     def gates(self) -> dict[str, list[dict[str, Any]]]:
         """Return the entry criteria that were asked for."""

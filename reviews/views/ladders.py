@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.http import viewer_of
 from accounts.permissions import can, require, requires
 from reviews.actions.ladder import save_rules
-from reviews.calc.ladder import HELD_DAYS, OVERRIDE_DAYS, RESTS_DAYS, gate_title
+from reviews.calc.ladder import HELD_DAYS, OVERRIDE_DAYS, RESTS_DAYS, rule_words
 from reviews.calc.ladder_gates import GATES
 from reviews.calc.production import GRACE, LADDER
 from reviews.exports.ladder import ladder_csv
@@ -87,11 +87,11 @@ def ladder_rules(request: HttpRequest) -> HttpResponse:
     context = {
         "number": number,
         "rungs": [
-            (rung_name(rung), ABOUT[rung], [(GATES[row["key"]], gate_title(row)) for row in rules.get(rung, ())])
+            (rung_name(rung), ABOUT[rung], [(GATES[row["key"]], rule_words(row)) for row in rules.get(rung, ())])
             for rung in LADDER[1:]
         ],
         "form": form,
-        "form_rungs": [(rung_name(rung), rows) for rung, rows in form.rungs()] if form else [],
+        "form_rungs": [(rung_name(rung), *rows) for rung, *rows in form.rungs()] if form else [],
         "versions": LadderRules.objects.visible_to(viewer)
         .select_related("made_by")
         .order_by("-number")[:MOST_VERSIONS],
