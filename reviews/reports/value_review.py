@@ -194,6 +194,8 @@ def _by_workflow(
     rows = []
     for change, amounts in zip(changes, zip(*rounded, strict=True), strict=True):
         flow = flows.get(change.workflow)
+        if flow is None and not any(amounts):
+            continue
         rows.append(
             {
                 "id": change.workflow, "name": flow.name if flow else "Without a workflow",
