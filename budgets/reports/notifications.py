@@ -29,6 +29,8 @@ TOPICS = {
     "play.step_done": "Step of a play done",
     "play.ended": "Play ended",
     "play.late": "Play is late",
+    "rung.proposed": "A workflow may step up or back",
+    "rung.decided": "Rung of a workflow decided",
     "task.created": "Task added",
     "task.done": "Task done",
     "digest.daily": "Daily digest",

@@ -18,6 +18,7 @@ from accounts.permissions import require
 from consumption_cs.lib.periods import day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer
 from reviews.actions.ladder_checks import check_ladders, look, withdrawn
+from reviews.actions.ladder_told import tell_moves
 from reviews.calc.ladder import OVERRIDE_DAYS, Rules, RulesError, read_rules
 from reviews.calc.ladder_gates import GATES
 from reviews.calc.production import LADDER
@@ -118,6 +119,7 @@ def confirm(viewer: Viewer, account: Account, move: RungMove, now: datetime) -> 
         _decide(viewer, move, State.CONFIRMED, "", now)
         _stand(viewer, account, workflow, move.to_stage)
         _audit_move(viewer, "rung.confirmed", workflow, move)
+        tell_moves(viewer.organization_id, now, "rung.decided", [move.pk])
         look(viewer.organization_id, now, [account.pk])
 
 
@@ -133,6 +135,7 @@ def decline(viewer: Viewer, account: Account, move: RungMove, reason: str, now: 
         move = _open(viewer, account, move)
         _decide(viewer, move, State.DECLINED, reason.strip()[:300], now)
         _audit_move(viewer, "rung.declined", _locked(viewer, account, move.workflow_id), move)
+        tell_moves(viewer.organization_id, now, "rung.decided", [move.pk])
 
 
 def set_rung(
@@ -163,6 +166,7 @@ def set_rung(
         )  # fmt: skip
         _stand(viewer, account, workflow, stage)
         _audit_move(viewer, "rung.overridden", workflow, move)
+        tell_moves(viewer.organization_id, now, "rung.decided", [move.pk])
         look(viewer.organization_id, now, [account.pk])
     return move
 

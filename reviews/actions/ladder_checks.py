@@ -9,6 +9,7 @@ from uuid import UUID
 from accounts.models import Account
 from consumption_cs.lib.periods import as_utc, day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer, act_as
+from reviews.actions.ladder_told import tell_moves
 from reviews.calc import ladder
 from reviews.calc.ladder import Line, Rules
 from reviews.models import LadderCard, RungMove
@@ -80,6 +81,7 @@ def look(organization_id: UUID, now: datetime, account_ids: Sequence[UUID]) -> i
     _keep(cards)
     RungMove.objects.bulk_update(changed, ["state", "decided_at", "reason"])
     RungMove.objects.bulk_create(made, ignore_conflicts=True)  # somebody else may look at the same moment
+    tell_moves(organization_id, now, "rung.proposed", [move.pk for move in made])
     return len(found)
 
 

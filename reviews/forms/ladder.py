@@ -86,6 +86,7 @@ class RulesForm(forms.Form):
                 if gate.need is not None:
                     self.fields[f"{rung}-{gate.key}-need"] = forms.DecimalField(
                         required=False, min_value=gate.lowest, max_value=gate.highest, max_digits=8, decimal_places=1,
+                        widget=forms.NumberInput(attrs={"class": "input"}),
                         initial=needs.get(gate.key) or f"{gate.need:f}", label=f"{_title(gate)}, {gate.unit}",
                     )  # fmt: skip
 

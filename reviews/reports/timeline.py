@@ -9,7 +9,8 @@ from typing import Any
 from accounts.models import Account
 from consumption_cs.lib.tenancy import Viewer
 from reviews.models import TimelineEntry
-from reviews.reports.timeline_telemetry import TELEMETRY, Item
+from reviews.reports.timeline_rungs import rungs
+from reviews.reports.timeline_telemetry import TELEMETRY, TELEMETRY_ONLY, Item
 
 SHOWN = 20
 FILTERS = {
@@ -120,7 +121,11 @@ def _write(item: Item) -> str:
 
 
 Source = Callable[[Account, datetime, int], Iterable[Item]]
-SOURCES: tuple[tuple[frozenset[str], Source], ...] = ((frozenset({"conversation"}), entries), *TELEMETRY)
+SOURCES: tuple[tuple[frozenset[str], Source], ...] = (
+    (frozenset({"conversation"}), entries),
+    *TELEMETRY,
+    (TELEMETRY_ONLY, rungs),
+)
 
 
 def last_words(page: Timeline) -> str:

@@ -9,12 +9,14 @@ import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
 
 from accounts.models import Account, AuditEvent, Role
-from budgets.models import Alert
+from budgets.models import Alert, Delivery, Destination
+from consumption_cs.lib.sealed import seal
 from consumption_cs.lib.tenancy import Viewer, enter
 from reviews.actions import ladder
 from reviews.actions.ladder import CardWanted
 from reviews.calc.ladder import DEFAULT_RULES
 from reviews.models import GateTick, LadderCard, LadderRules, RungMove
+from reviews.reports.timeline import timeline
 from tests.budgets.budget_factories import make_budget
 from tests.factories import (
     make_account,
@@ -226,6 +228,30 @@ def test_an_account_that_cannot_be_checked_keeps_what_was_known(monkeypatch: pyt
     monkeypatch.setitem(ladder.check_ladders.__globals__, "climbing", whole)
     look(flow.account, NOW + 2 * DAY)
     assert not card_of(flow).could_not_check
+
+
+def test_what_is_proposed_and_decided_is_told_to_those_who_ask() -> None:
+    flow = make_flow()
+    enter(staff_of(flow.account))
+    Destination.objects.create(
+        organization=flow.account.organization, kind="slack", name="CS", address=seal("https://example.com/h"),
+        shown="x", topics=["rung.proposed", "rung.decided"],
+    )  # fmt: skip
+    csm = person(flow.account)
+    ladder.tick(csm, flow.account, flow, "runbook", "Leo", NOW - 2 * DAY)
+    look(flow.account)
+    look(flow.account)
+    told = Delivery.objects.get(topic="rung.proposed")
+    assert told.payload["heading"] == f"{flow.account.name}: Invoice OCR: Step up to Production proposed"
+    ladder.confirm(csm, flow.account, RungMove.objects.get(), NOW)
+    decided = Delivery.objects.get(topic="rung.decided")
+    assert decided.payload["heading"] == f"{flow.account.name}: Invoice OCR: Moved up to Production"
+
+
+def test_steps_are_lines_of_the_timeline() -> None:
+    flow, _ = ready()
+    page = timeline(staff_of(flow.account), flow.account)
+    assert "Invoice OCR: Step up to Production proposed" in [item.title for item in page.items]
 
 
 # ---- people
