@@ -14,7 +14,7 @@ from consumption_cs.lib.tenancy import enter
 from reviews.actions import ladder
 from reviews.models import GateTick, LadderCard, LadderRules, RungMove
 from tests.factories import make_account, make_member, make_organization, make_workflow, signed_in, staff_of
-from tests.reviews.test_ladder import make_flow, person
+from tests.reviews.ladder_factories import make_flow, person
 from usage.models import Workflow
 
 pytestmark = pytest.mark.django_db
