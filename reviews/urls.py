@@ -18,6 +18,7 @@ from reviews.views import (
     play_runs,
     plays,
     reliability,
+    review_drafts,
     savings,
     tasks,
     team,
@@ -36,6 +37,25 @@ urlpatterns: list[URLPattern] = [
         "accounts/<uuid:account_id>/outcomes/proposals/<uuid:terms_id>/",
         outcomes.outcome_answer,
         name="outcome_answer",
+    ),
+    path("accounts/<uuid:account_id>/reviews/new/", review_drafts.new_review, name="new_review"),
+    path(
+        "accounts/<uuid:account_id>/reviews/drafts/<uuid:draft_id>/", review_drafts.review_draft, name="review_draft"
+    ),
+    path(
+        "accounts/<uuid:account_id>/reviews/drafts/<uuid:draft_id>/refresh/",
+        review_drafts.refresh_review,
+        name="refresh_review",
+    ),
+    path(
+        "accounts/<uuid:account_id>/reviews/drafts/<uuid:draft_id>/publish/",
+        review_drafts.publish_review,
+        name="publish_review",
+    ),
+    path(
+        "accounts/<uuid:account_id>/reviews/drafts/<uuid:draft_id>/drop/",
+        review_drafts.drop_review,
+        name="drop_review",
     ),
     path("accounts/<uuid:account_id>/reviews/", value_reviews.value_reviews, name="value_reviews"),
     path("accounts/<uuid:account_id>/reviews/<uuid:review_id>/", value_reviews.value_review, name="value_review"),

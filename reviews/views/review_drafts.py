@@ -1,0 +1,208 @@
+"""Making a value review: choose the days, read the draft with its evidence, put it in words, publish it."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.http import account_of, viewer_of
+from accounts.models import Membership
+from accounts.permissions import CAPABILITIES, requires
+from consumption_cs.lib.periods import day_of, zone_of
+from consumption_cs.lib.tenancy import Viewer
+from reviews.actions import value_reviews as acting
+from reviews.calc.narrative import SECTIONS, bind
+from reviews.forms.review_drafts import NarrativeForm, PeriodForm, presets
+from reviews.models import ReviewDraft, ValueReview
+from reviews.reports.review_page import shown
+from reviews.views.headlines import pieces
+
+DAY = timedelta(days=1)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@requires("review.edit", staff=True)
+def new_review(request: HttpRequest, account_id: UUID) -> HttpResponse:
+    """Choose the days; the draft is there at once."""
+    viewer, account, now = viewer_of(request), account_of(request), timezone.now()
+    offered = presets(account, day_of(now, zone_of(account.timezone)))
+    asked = request.POST.get("preset") if request.method == "POST" else None
+    chosen = next((one for one in offered if one[0] == asked), None)
+    form = PeriodForm(
+        request.POST if request.method == "POST" and chosen is None else None, initial=_initial(offered[0])
+    )
+    if chosen is not None or (form.is_bound and form.is_valid()):
+        try:
+            draft = acting.make_draft(viewer, account, now=now, **_days(chosen, form))
+        except ValidationError as problem:
+            form.errors.setdefault("__all__", form.error_class()).extend(problem.messages)
+        else:
+            messages.success(request, "The draft is ready. Read it, put it in your words, then publish it.")
+            return redirect("reviews:review_draft", account.pk, draft.pk)
+    last = ValueReview.objects.visible_to(viewer).filter(account=account).order_by("-number").first()
+    context = {"account": account, "form": form, "presets": offered, "last": last}
+    return render(request, "reviews/review_new.html", context, status=422 if form.errors else 200)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@requires("review.edit", staff=True)
+def review_draft(request: HttpRequest, account_id: UUID, draft_id: UUID) -> HttpResponse:
+    """The draft as it would be published, beside its text with the figures that may be used."""
+    viewer, account = viewer_of(request), account_of(request)
+    draft = _draft(viewer, account.pk, draft_id)
+    if draft.published_id is not None:
+        return redirect("reviews:value_review", account.pk, draft.published_id)
+    people = _people(viewer, account.pk)
+    form = NarrativeForm(
+        SECTIONS, acting.HIDEABLE, [(email, f"{name}, {role}") for email, name, role in people],
+        request.POST if request.method == "POST" else None, initial=_text(draft),
+    )  # fmt: skip
+    if form.is_bound and form.is_valid():
+        signers = _signers(form.cleaned_data["signers"], people, draft)
+        try:
+            acting.edit_draft(viewer, draft, form.narrative(), form.hidden(), signers, timezone.now())
+        except ValidationError as problem:
+            _add(form, problem)
+        else:
+            messages.success(request, "The draft is kept.")
+            return redirect("reviews:review_draft", account.pk, draft.pk)
+    context = _context(draft, form) | {
+        "account": account,
+        "publish_url": reverse("reviews:publish_review", args=[account.pk, draft.pk]),
+        "drop_url": reverse("reviews:drop_review", args=[account.pk, draft.pk]),
+    }
+    return render(request, "reviews/review_draft.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+@requires("review.edit", staff=True)
+def refresh_review(request: HttpRequest, account_id: UUID, draft_id: UUID) -> HttpResponse:
+    """Read the figures again and say which changed."""
+    viewer, account = viewer_of(request), account_of(request)
+    draft = _draft(viewer, account.pk, draft_id)
+    try:
+        changed = acting.refresh_draft(viewer, draft, timezone.now())
+    except ValidationError as problem:
+        messages.error(request, " ".join(problem.messages))
+    else:
+        names = ", ".join(name.replace("_", " ") for name in changed[:8])
+        more = f" and {len(changed) - 8} more" if len(changed) > 8 else ""
+        messages.success(request, f"Read again: {names}{more} changed." if changed else "Read again: nothing changed.")
+    return redirect("reviews:review_draft", account.pk, draft.pk)
+
+
+@require_POST
+@requires("review.edit", staff=True)
+def publish_review(request: HttpRequest, account_id: UUID, draft_id: UUID) -> HttpResponse:
+    """Freeze the draft as the next review."""
+    viewer, account = viewer_of(request), account_of(request)
+    draft = _draft(viewer, account.pk, draft_id)
+    try:
+        review = acting.publish(viewer, draft, timezone.now())
+    except ValidationError as problem:
+        messages.error(request, "It is not published. " + " ".join(problem.messages))
+        return redirect("reviews:review_draft", account.pk, draft.pk)
+    messages.success(request, f"Value review {review.number} is published. {account.name} reads it in its portal.")
+    return redirect("reviews:value_review", account.pk, review.pk)
+
+
+@require_POST
+@requires("review.edit", staff=True)
+def drop_review(request: HttpRequest, account_id: UUID, draft_id: UUID) -> HttpResponse:
+    """End a draft."""
+    viewer, account = viewer_of(request), account_of(request)
+    draft = _draft(viewer, account.pk, draft_id)
+    try:
+        acting.drop_draft(viewer, draft, timezone.now())
+    except ValidationError as problem:
+        messages.error(request, " ".join(problem.messages))
+    else:
+        messages.success(request, "The draft is dropped.")
+    return redirect("reviews:value_reviews", account.pk)
+
+
+def _days(chosen: Any, form: PeriodForm) -> dict[str, Any]:
+    """Return the half-open periods: of a preset, or as written."""
+    names = ("starts_on", "ends_on", "compared_from", "compared_to")
+    if chosen is not None:
+        _, _, start, end, before = chosen
+        return dict(zip(names, (start, end, before, start), strict=True))
+    said = form.cleaned_data
+    before_last = said["before_last"]
+    ends = said["last"] + DAY, said["before_first"], before_last + DAY if before_last else None
+    return dict(zip(names, (said["first"], *ends), strict=True))
+
+
+def _initial(preset: Any) -> dict[str, Any]:
+    _, _, start, end, before = preset
+    return {"first": start, "last": end - DAY, "before_first": before, "before_last": start - DAY}
+
+
+def _draft(viewer: Viewer, account_id: UUID, draft_id: UUID) -> ReviewDraft:
+    rows = ReviewDraft.objects.visible_to(viewer).select_related("account", "made_by")
+    found: ReviewDraft = get_object_or_404(rows, account_id=account_id, pk=draft_id)
+    if found.dropped_at is not None:
+        raise Http404
+    return found
+
+
+def _people(viewer: Viewer, account_id: UUID) -> list[tuple[str, str, str]]:
+    """Return those of the customer who may sign: e-mail, name, role in words."""
+    able = [role for role, capabilities in CAPABILITIES.items() if "review.sign" in capabilities]
+    rows = Membership.objects.visible_to(viewer).filter(account_id=account_id, role__in=able).select_related("user")
+    return sorted((row.user.email.lower(), row.user.name or row.user.email, row.get_role_display()) for row in rows)
+
+
+def _signers(chosen: list[str], people: list[tuple[str, str, str]], draft: ReviewDraft) -> list[dict[str, str]]:
+    titles = {one["email"]: one["title"] for one in draft.signers}
+    return [
+        {"email": email, "name": name, "title": titles.get(email, "")} for email, name, _ in people if email in chosen
+    ]
+
+
+def _text(draft: ReviewDraft) -> dict[str, Any]:
+    text = {section: draft.narrative.get(section, "") for section in SECTIONS}
+    switches = {f"show_{section}": section not in draft.hidden for section in acting.HIDEABLE}
+    return text | switches | {"signers": [one["email"] for one in draft.signers]}
+
+
+def _add(form: NarrativeForm, problem: ValidationError) -> None:
+    named = problem.message_dict if hasattr(problem, "error_dict") else {"": problem.messages}
+    for section, found in named.items():
+        for words in found:
+            form.add_error(section if section in form.fields else None, words)
+
+
+def _context(draft: ReviewDraft, form: NarrativeForm) -> dict[str, Any]:
+    named = draft.figures["named"]
+    words = {
+        section: bind(text, named) if not _unknown(text, named) else text for section, text in draft.narrative.items()
+    }
+    content = {
+        "figures": draft.figures, "narrative": words, "hidden": draft.hidden, "signers": draft.signers,
+        "number": None, "before_number": None, "published_by": "",
+    }  # fmt: skip
+    page = shown(content)
+    return {
+        "draft": draft,
+        "form": form,
+        "page": page,
+        "headline": pieces(page["headline"]),
+        "named": sorted(named.items()),
+        "is_live": False,
+    }
+
+
+def _unknown(text: str, named: dict[str, str]) -> bool:
+    try:
+        bind(text, named)
+    except KeyError:
+        return True
+    return False
