@@ -108,10 +108,9 @@ def withdrawn(move: RungMove, why: str, now: datetime) -> RungMove:
 
 
 def _keep(cards: Sequence[LadderCard]) -> None:
-    LadderCard.objects.bulk_update([card for card in cards if not card._state.adding], _CHECKED, batch_size=500)
-    new = [card for card in cards if card._state.adding]
+    """Store what was found; what people wrote on a card meanwhile stays."""
     LadderCard.objects.bulk_create(
-        new, update_conflicts=True, unique_fields=["workflow"], update_fields=_CHECKED, batch_size=500
+        cards, update_conflicts=True, unique_fields=["workflow"], update_fields=_CHECKED, batch_size=500
     )
 
 

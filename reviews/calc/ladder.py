@@ -117,25 +117,25 @@ def holds(lines: Sequence[Line]) -> bool:
 def fails_since(rules: Rules, stage: str, facts: Facts, kept: date | None) -> date | None:
     """Return since when the rung's standing gates fail, or None if they hold.
 
-    `kept` is what the last look found. For gates that closed days tell, the days themselves say since when.
+    `kept` is what an earlier look found, and stays while they fail. For gates that closed days tell, the days
+    themselves say since when.
     """
     failing = {line.key for line in standing_gates(rules, stage, facts) if not line.is_met}
     if not failing:
         return None
-    since = [kept or facts.today]
-    by_day = failing & _BY_DAY
-    if by_day:
-        ago = 1
-        while ago < LOOKS_BACK and _failed(rules, stage, facts, ago, by_day):
-            ago += 1
-        since.append(facts.today - timedelta(days=ago))
+    if kept is not None:
+        return kept
+    by_day = {key: row for key, row in standing_keys(rules, stage).items() if key in failing & _BY_DAY}
+    ago = 1 if by_day else 0
+    while 0 < ago < LOOKS_BACK and _failed(by_day, as_of(facts, ago)):
+        ago += 1
+    since = facts.today - timedelta(days=ago)
     target = below_since(facts) if "in_target" in failing else None
-    return min([*since, *([target] if target else [])])
+    return min(since, target) if target else since
 
 
-def _failed(rules: Rules, stage: str, facts: Facts, ago: int, keys: set[str] | frozenset[str]) -> bool:
-    lines = standing_gates(rules, stage, as_of(facts, ago))
-    return any(line.key in keys and not line.is_met for line in lines)
+def _failed(rows: Mapping[str, Mapping[str, Any]], facts: Facts) -> bool:
+    return any(not standing_check(key, _need(row), facts).is_met for key, row in rows.items())
 
 
 def as_of(facts: Facts, ago: int) -> Facts:

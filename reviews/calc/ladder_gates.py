@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
+from statistics import median
 from typing import Literal
 
 import numpy as np
@@ -46,11 +47,12 @@ class Facts:
     teams: int | None = None
     ticks: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def cadence(self) -> float:
-        """Return the usual days between two days with runs; 0 when there are fewer than two."""
+    cadence: float = field(init=False)  # the usual days between two days with runs; 0: fewer than two
+
+    def __post_init__(self) -> None:
         active = np.flatnonzero(self.runs > 0)
-        return float(np.median(np.diff(active))) if len(active) > 1 else 0.0
+        gaps = np.diff(active).tolist()
+        object.__setattr__(self, "cadence", float(median(gaps)) if gaps else 0.0)
 
     @property
     def window(self) -> int:
