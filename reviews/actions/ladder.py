@@ -134,7 +134,9 @@ def decline(viewer: Viewer, account: Account, move: RungMove, reason: str, now: 
     with transaction.atomic():
         move = _open(viewer, account, move)
         _decide(viewer, move, State.DECLINED, reason.strip()[:300], now)
-        _audit_move(viewer, "rung.declined", _locked(viewer, account, move.workflow_id), move)
+        workflow = _locked(viewer, account, move.workflow_id)
+        # On the vendor's record alone: the customer never heard of the proposal.
+        audit(viewer, "rung.declined", account, account.name, {"workflow": workflow.name, "to": move.to_stage})
         tell_moves(viewer.organization_id, now, "rung.decided", [move.pk])
 
 

@@ -66,6 +66,13 @@ def test_a_rung_that_was_changed_meanwhile_is_not_confirmed_over() -> None:
         ladder.confirm(person(flow.account), flow.account, move, NOW)
 
 
+def test_what_was_declined_is_on_the_vendors_record_alone() -> None:
+    flow, move = ready()
+    ladder.decline(person(flow.account), flow.account, move, "Their sponsor is leaving.", NOW)
+    declined = AuditEvent.objects.get(action="rung.declined")
+    assert (declined.account_id, declined.details["workflow"]) == (None, "Invoice OCR")
+
+
 def test_a_declined_step_needs_a_reason_and_rests_for_four_weeks() -> None:
     flow, move = ready()
     with pytest.raises(ValidationError, match="Say why"):
