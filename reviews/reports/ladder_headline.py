@@ -124,7 +124,9 @@ def _success_row(card: Shown) -> Mapping[str, Any] | None:
     return next((row for row in card.rows if row["key"] == "success"), None)
 
 
-def seen_words(board: Board, account: Account) -> str:
-    """Return what the customer sees of this page, for the vendor's staff."""
-    whose = counted(len(board.cards), "workflow")
-    return f"{account.name} sees {whose} with all gates. Proposals, reasons and candidates stay with you."
+def seen_words(board: Board, account: Account, items: tuple[int, int] | None) -> str:
+    """Return what the customer sees of this page, for the vendor's staff; `items` of the plan: shared, all."""
+    flows = f"all {counted(len(board.cards), 'workflow')}" if len(board.cards) > 1 else "the workflow"
+    if items is None or not items[1]:
+        return f"{account.name} sees {flows} with all gates. Proposals, reasons and candidates stay with you."
+    return f"{account.name} sees {items[0]} of {items[1]} plan items and {flows}. Internal items carry a lock."

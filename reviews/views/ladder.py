@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.http import account_of, viewer_of
 from accounts.models import Account, Role
 from accounts.permissions import can, requires
+from consumption_cs.lib.display import counted
 from consumption_cs.lib.periods import day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer
 from reviews.actions import ladder as acts
@@ -21,6 +22,7 @@ from reviews.forms.ladder import CardForm, RungForm
 from reviews.models import RungMove
 from reviews.reports import ladder_headline
 from reviews.reports.ladder import Board, Shown, ladder_board, moves_of
+from reviews.reports.plans import active_plan
 from reviews.views.parts import is_part
 from usage.models import Workflow
 
@@ -140,7 +142,7 @@ def _board_page(
     request: HttpRequest, workflow: Workflow | None, more: dict[str, Any], status: int = 200
 ) -> HttpResponse:
     viewer, account, now = _seen_by(request), account_of(request), timezone.now()
-    board = ladder_board(viewer, account, now)
+    board, plan = ladder_board(viewer, account, now), active_plan(viewer, account, now)
     inside = not viewer.is_portal
     context = {
         "account": account,
@@ -149,7 +151,11 @@ def _board_page(
         "lead": ladder_headline.lead(board),
         "title": ladder_headline.board_title(board),
         "facts": ladder_headline.board_facts(board, account, inside=inside),
-        "seen_words": ladder_headline.seen_words(board, account),
+        "seen_words": ladder_headline.seen_words(board, account, plan.shared_items if plan else None),
+        "plan": plan,
+        "plan_late": f"{counted(len(plan.late), 'milestone')} late" if plan else "",
+        "may_plan": inside and can(viewer, "plan.edit"),
+        "may_finish": viewer == viewer_of(request) and can(viewer, "plan.finish"),
         "history": moves_of(viewer, account)[:8],
         "is_staff": viewer_of(request).is_staff,
         "is_preview": viewer_of(request).is_staff and viewer.is_portal,

@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.models import Account, Role
 from consumption_cs.lib.tenancy import enter
 from reviews.actions import ladder
-from reviews.models import GateTick, LadderCard, LadderRules, RungMove
+from reviews.models import AdoptionPlan, GateTick, LadderCard, LadderRules, Objective, RungMove
 from tests.factories import make_account, make_member, make_organization, make_workflow, signed_in, staff_of
 from tests.reviews.ladder_factories import make_flow, person
 from usage.models import Workflow
@@ -116,6 +116,29 @@ def test_staff_may_look_at_the_page_as_the_customer_does() -> None:
     assert "This is what Northwind sees" in page
     assert "Ready for Production" not in page
     assert "Check now" not in page
+
+
+def test_the_plan_stands_under_the_board_without_internal_items_for_the_customer() -> None:
+    flow, _ = ready_flow()
+    today = timezone.localdate()
+    own: dict[str, Any] = {"organization": flow.account.organization, "account": flow.account}
+    plan = AdoptionPlan.objects.create(
+        **own, title="Year one", starts_on=today, ends_on=today + timedelta(days=300), state="active",
+        changed_at=timezone.now(),
+    )  # fmt: skip
+    for title, is_shared in (("Five in production", True), ("A second sponsor", False)):
+        Objective.objects.create(
+            **own, plan=plan, title=title, starts_on=today, due_on=plan.ends_on, is_shared=is_shared
+        )
+    whole = words_of(seen(csm_of(flow.account), board_url(flow.account)))
+    assert "Five in production" in whole
+    assert "A second sponsor" in whole
+    assert "Northwind sees 1 of 2 plan items and the workflow." in whole
+    preview = words_of(seen(csm_of(flow.account), board_url(flow.account) + "?view=customer"))
+    portal = words_of(seen(signed_in(make_member(flow.account)), board_url(flow.account)))
+    for page in (preview, portal):
+        assert "Five in production" in page
+        assert "A second sponsor" not in page
 
 
 def test_who_only_reads_has_no_buttons() -> None:
