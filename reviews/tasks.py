@@ -6,7 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from accounts.reports import organization_ids
-from reviews.actions import digests, ladder, margin_watch, measure, recipes
+from reviews.actions import digests, ladder, margin_watch, measure, plans, recipes
 
 
 @shared_task
@@ -52,5 +52,6 @@ def check_all_ladders() -> None:
 
 @shared_task(soft_time_limit=1800, time_limit=1860)
 def check_ladders(organization_id: str) -> None:
-    """Look at one organization's workflows."""
+    """Look at one organization's workflows, and at the milestones that data tick."""
     ladder.check_ladders(UUID(organization_id), timezone.now())
+    plans.tick_plans(UUID(organization_id), timezone.now())

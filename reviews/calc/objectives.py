@@ -21,6 +21,7 @@ class Measure:
     unit: str
     meaning: str
     per_workflow: bool = False
+    comes_down: bool = False  # less of it is better
 
 
 MEASURES: dict[str, Measure] = {
@@ -36,7 +37,8 @@ MEASURES: dict[str, Measure] = {
         "Lowest success rate in production", "percent", "That of the production workflow that succeeds least."
     ),
     "cost_per_thousand": Measure(
-        "Cost of 1,000 outcomes", "money", "Spend ÷ outcomes of the last whole month, for 1,000.", True
+        "Cost of 1,000 outcomes", "money", "Spend ÷ outcomes of the last whole month, for 1,000.", True,
+        comes_down=True,
     ),
     "outcomes_per_thousand": Measure(
         "Outcomes per 1,000 spent", "count", "Outcomes ÷ spend of the last whole month, for 1,000.",
@@ -62,21 +64,30 @@ class Progress:
 
 @exactly
 def progress(
-    start: Decimal | None, target: Decimal, value: Decimal | None, starts_on: date, due_on: date, today: date
+    start: Decimal | None,
+    target: Decimal,
+    value: Decimal | None,
+    starts_on: date,
+    due_on: date,
+    today: date,
+    *,
+    comes_down: bool = False,
 ) -> Progress:
     """Return how far `value` has come from `start` to `target`, and where a straight line expects it today.
 
-    A target below the start is one to come down to; without a start the way begins at zero, or at the value for a
-    target that is below it.
+    Where the start is not known, or was past the target already, the way up begins at zero and the way down is told
+    by how many times the target the value is.
     """
     days = max((due_on - starts_on).days, 1)
     expected = min(max(Decimal((today - starts_on).days) / days, ZERO), ONE)
     if value is None:
         return Progress(None, expected, "unknown")
-    comes_down = start is not None and target < start
     if value <= target if comes_down else value >= target:
         return Progress(ONE, expected, "reached")
-    first = start if start is not None else ZERO
-    way = target - first
-    share = min(max((value - first) / way, ZERO), ONE) if way else ZERO
+    if comes_down:
+        share = (start - value) / (start - target) if start is not None and start > target else target / value
+    else:
+        first = start if start is not None and start < target else ZERO
+        share = (value - first) / (target - first)
+    share = min(max(share, ZERO), ONE)
     return Progress(share, expected, "on_track" if share >= expected - SLACK else "behind")

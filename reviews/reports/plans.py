@@ -149,7 +149,8 @@ def _objective(row: Objective, measured: Measured, account: Account, today: date
         found, value = Progress(share, expected, state), "1 of 1" if row.done_at else "0 of 1"
         return ObjectiveShown(row, found, value, "", "", _width(share), _width(expected))
     known = measured.value(row.metric, row.workflow_id)
-    found = progress(row.start_value, row.target or ZERO, known, row.starts_on, row.due_on, today)
+    down = row.metric in MEASURES and MEASURES[row.metric].comes_down
+    found = progress(row.start_value, row.target or ZERO, known, row.starts_on, row.due_on, today, comes_down=down)
     return ObjectiveShown(
         row,
         found,

@@ -162,8 +162,8 @@ def _goals(figures: Mapping[str, Any]) -> dict[str, Any] | None:
     rows = figures["objectives"]
     if not rows:
         return None
-    tones = {"reached": "good", "on_track": "info", "behind": "warn"}
-    names = {"reached": "Reached", "on_track": "On track", "behind": "Behind"}
+    tones = {"reached": "good", "on_track": "info", "behind": "warn", "unknown": "none"}
+    names = {"reached": "Reached", "on_track": "On track", "behind": "Behind", "unknown": "Not measured"}
     reached = sum(row["state"] == "reached" for row in rows)
     return {
         "sub": f"{reached} of {counted(len(rows), 'objective')} reached by {long_date(to_day(figures['as_of']))}.",

@@ -8,6 +8,7 @@ from accounts.models import Account
 from budgets.reports.verification import badge
 from consumption_cs.lib.display import counted, percent_text
 from consumption_cs.lib.tenancy import Viewer
+from reviews.reports.plans import active_plan
 from reviews.reports.value_review_sums import Sums
 
 HUNDRED = Decimal(100)
@@ -19,8 +20,23 @@ def next_workflows(viewer: Viewer, account: Account, now: datetime) -> list[dict
 
 
 def objectives(viewer: Viewer, account: Account, now: datetime) -> dict[str, Any]:
-    """Return the objectives that the customer shares, measured; or why there are none."""
-    return {"objectives": [], "objectives_missing": "No adoption plan was shared."}
+    """Return the shared objectives of the active plan as measured now; or why there are none."""
+    found = active_plan(viewer, account, now)
+    shared = [one for one in found.objectives if one.row.is_shared] if found else []
+    if not shared:
+        return {"objectives": [], "objectives_missing": "No objective of an adoption plan is shared."}
+    rows = [
+        {
+            "title": one.row.title,
+            "target": one.target,
+            "value": one.value,
+            "start": one.start,
+            "state": one.state,
+            "share": f"{one.progress.share:.6f}" if one.progress.share is not None else None,
+        }
+        for one in shared
+    ]
+    return {"objectives": rows, "objectives_missing": None}
 
 
 def trust(viewer: Viewer, account: Account, sums: Sums, asked: Any) -> dict[str, Any]:
