@@ -57,11 +57,8 @@ class Shown:
 
     @property
     def owners(self) -> str:
-        """Return the first names of who moves it: the customer's, then ours."""
-        if self.card is None:
-            return ""
-        theirs, ours = self.card.their_owner, str(self.card.our_owner) if self.card.our_owner else ""
-        return " · ".join(name.split()[0] for name in (theirs, ours) if name.strip())
+        """Return the first names of who moves it: the customer's, then ours, who is the account's CSM unless named."""
+        return " · ".join(owner_names(self.card, self.workflow.account))
 
     @property
     def gate_date(self) -> str:
@@ -116,6 +113,7 @@ def ladder_board(viewer: Viewer, account: Account, now: datetime) -> Board:
         proposals = {}  # what is proposed is for the vendor's staff until somebody decides it
     shown = []
     for workflow in Workflow.objects.visible_to(viewer).filter(account=account).order_by("name"):
+        workflow.account = account
         own = (cards.get(workflow.pk), proposals.get(workflow.pk), overrides.get(workflow.pk))
         shown.append(_shown(workflow, flows.get(workflow.pk), *own, today))
     checked = [card.checked_at for card in cards.values() if card.checked_at]
@@ -160,6 +158,13 @@ def moves_of(
         (move, words.move_words(move), words.move_detail(move, inside=not viewer.is_portal), words.move_tone(move))
         for move in rows.order_by("-proposed_at")[:MOST_MOVES]
     ]
+
+
+def owner_names(card: LadderCard | None, account: Account) -> list[str]:
+    """Return the first names of who moves a workflow on both sides."""
+    ours = (card.our_owner if card else None) or account.csm
+    named = [card.their_owner if card else "", str(ours or "")]
+    return [name.split()[0] for name in named if name.strip()]
 
 
 def _shown(

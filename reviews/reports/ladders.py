@@ -14,7 +14,7 @@ from reviews.calc.ladder import next_rung
 from reviews.calc.production import LADDER, LIVE
 from reviews.models import LadderCard, RungMove
 from reviews.reports import ladder_words as words
-from reviews.reports.ladder import open_moves
+from reviews.reports.ladder import open_moves, owner_names
 from usage.models import Workflow
 
 Kind = RungMove.Kind
@@ -64,9 +64,8 @@ class LadderLine:
 
     @property
     def owners(self) -> list[str]:
-        """Return the first names of who moves it: the customer's owner, then ours."""
-        named = [self.card.their_owner, str(self.card.our_owner or "")] if self.card else []
-        return [name.split()[0] for name in named if name.strip()]
+        """Return the first names of who moves it: the customer's, then ours."""
+        return owner_names(self.card, self.account)
 
     @property
     def is_late(self) -> bool:
