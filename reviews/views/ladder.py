@@ -156,7 +156,7 @@ def _board_page(
         "plan_late": f"{counted(len(plan.late), 'milestone')} late" if plan else "",
         "may_plan": inside and can(viewer, "plan.edit"),
         "may_finish": viewer == viewer_of(request) and can(viewer, "plan.finish"),
-        "history": moves_of(viewer, account)[:8],
+        "history": moves_of(viewer, account),
         "is_staff": viewer_of(request).is_staff,
         "is_preview": viewer_of(request).is_staff and viewer.is_portal,
         "preview": f"?view={CUSTOMER}" if viewer_of(request).is_staff and viewer.is_portal else "",

@@ -86,6 +86,14 @@ def test_a_monthly_workflow_is_in_use_with_two_cycles() -> None:
     assert not value("days", facts(runs=once))[0]
 
 
+def test_a_workflow_that_runs_seldom_is_judged_by_the_runs_there_are() -> None:
+    monthly = np.zeros(DAYS)
+    monthly[[12, 40]] = 6
+    assert value("success", facts(runs=monthly, success=1.0)) == (True, "12 of 12 runs")
+    assert value("in_target", facts(runs=monthly, success=1.0)) == (True, "12 of 12 runs")
+    assert value("success", facts(runs=monthly, success=0.5)) == (False, "6 of 12 runs")
+
+
 def test_success_is_measured_against_its_target_and_says_how_much_is_short() -> None:
     assert value("success", facts(success=0.98)) == (True, "98.0%")
     assert value("success", facts(success=0.912)) == (False, "91.2 of 95%")
