@@ -26,9 +26,13 @@ _CHECKED = [
 
 @dataclass(slots=True)
 class _Moves:
-    """What was decided about one workflow: the open proposal, the last override, when each step was declined."""
+    """What was decided about one workflow: the open proposal, the last override, when each step was declined.
+
+    `is_busy`: somebody decides the proposal at this moment; the next look sees what came of it.
+    """
 
     proposed: RungMove | None = None
+    is_busy: bool = False
     last_confirmed: RungMove | None = None
     declined: dict[tuple[str, str], datetime] | None = None
 
@@ -66,13 +70,15 @@ def _check_block(organization_id: UUID, now: datetime, account_ids: Sequence[UUI
 def look(organization_id: UUID, now: datetime, account_ids: Sequence[UUID]) -> int:
     """Look at the workflows of the accounts within the caller's transaction; return how many."""
     _, rules = rules_in_force(organization_id)
+    moves = _moves(account_ids)  # before the rungs are read: what is locked now cannot be confirmed meanwhile
     found = climbing(organization_id, rules, now, account_ids)
-    moves = _moves(account_ids)
     cards, changed, made = [], [], []
     for one in found:
         card = checked_card(rules, one, now)
         cards.append(card)
         own = moves.get(one.workflow_id, _Moves())
+        if own.is_busy:
+            continue
         if own.proposed is not None and (gone := _no_longer(own.proposed, one, card)):
             changed.append(withdrawn(own.proposed, gone, now))
             own.proposed = None
@@ -118,8 +124,10 @@ def _moves(account_ids: Sequence[UUID]) -> dict[UUID, _Moves]:
     """What was decided, oldest first; the open proposals are locked so that nobody decides them meanwhile."""
     found: dict[UUID, _Moves] = {}
     rows = RungMove.objects.filter(account__in=account_ids)
-    for move in rows.filter(state=State.PROPOSED).select_for_update(of=("self",)):
-        found.setdefault(move.workflow_id, _Moves()).proposed = move
+    proposed = rows.filter(state=State.PROPOSED)
+    free = set(proposed.select_for_update(of=("self",), skip_locked=True).values_list("pk", flat=True))
+    for move in proposed:
+        found[move.workflow_id] = _Moves(move, is_busy=move.pk not in free)
     decided = rows.filter(state__in=(State.CONFIRMED, State.DECLINED)).defer("evidence").order_by("decided_at")
     for move in decided:
         own = found.setdefault(move.workflow_id, _Moves())

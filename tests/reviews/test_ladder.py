@@ -6,6 +6,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from budgets.models import Alert, Delivery, Destination
 from consumption_cs.lib.sealed import seal
@@ -211,3 +213,18 @@ def test_steps_are_lines_of_the_timeline() -> None:
     flow, _ = ready()
     page = timeline(staff_of(flow.account), flow.account)
     assert "Invoice OCR: Step up to Production proposed" in [item.title for item in page.items]
+
+
+def test_a_look_takes_as_many_queries_for_twenty_accounts_as_for_one() -> None:
+    flow = make_flow(days=9)
+    look(flow.account)
+    with CaptureQueriesContext(connection) as one:
+        ladder.check_ladders(flow.account.organization_id, NOW)
+    enter(staff_of(flow.account))
+    meter = Meter.objects.get()
+    for number in range(20):
+        make_flow(days=1, meter=meter, account=make_account(flow.account.organization, f"A{number}"))
+    ladder.check_ladders(flow.account.organization_id, NOW)
+    with CaptureQueriesContext(connection) as many:
+        assert ladder.check_ladders(flow.account.organization_id, NOW) == 21
+    assert len(many) <= len(one)

@@ -1,12 +1,14 @@
 """What people do on the ladder: confirm, decline, set a rung, tick gates, change the rules."""
 
 from datetime import timedelta
+from itertools import count
 
 import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 
 from accounts.models import AuditEvent, Role
-from consumption_cs.lib.tenancy import enter
+from consumption_cs.lib.tenancy import act_as, enter
 from reviews.actions import ladder
 from reviews.actions.ladder import CardWanted
 from reviews.calc.ladder import DEFAULT_RULES
@@ -30,6 +32,7 @@ from tests.reviews.ladder_factories import (
     person,
     ready,
 )
+from tests.threads import in_threads
 from usage.models import Meter, Workflow
 
 pytestmark = pytest.mark.django_db
@@ -190,6 +193,31 @@ def test_a_customer_sees_their_own_cards_alone() -> None:
     enter(portal_of(other.account))
     assert [card.workflow_id for card in LadderCard.objects.all()] == [other.pk]
     assert RungMove.objects.count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_looks_and_decisions_at_the_same_moment_leave_one_step() -> None:
+    with transaction.atomic():
+        flow = make_flow()
+        csm, organization_id = person(flow.account), flow.account.organization_id
+        ladder.tick(csm, flow.account, flow, "runbook", "Leo", NOW - 2 * DAY)
+    in_threads(3, lambda: ladder.check_ladders(organization_id, NOW))
+    with act_as(csm):
+        move = RungMove.objects.get()
+
+    turns = count()
+
+    def act() -> None:
+        if next(turns) % 2:
+            ladder.check_ladders(organization_id, NOW)
+            return
+        with act_as(csm):
+            ladder.confirm(csm, flow.account, move, NOW)
+
+    in_threads(2, act)
+    with act_as(csm):
+        assert moves(flow) == [(Kind.PROMOTION, "production", State.CONFIRMED)]
+        assert Workflow.objects.get().stage == "production"
 
 
 # ---- rules
