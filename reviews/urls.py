@@ -101,6 +101,18 @@ urlpatterns: list[URLPattern] = [
         value_reviews.review_margin,
         name="review_margin",
     ),
+    path(
+        "accounts/<uuid:account_id>/reviews/<uuid:review_id>/review.pdf",
+        value_reviews.review_file,
+        {"kind": "pdf"},
+        name="review_pdf",
+    ),
+    path(
+        "accounts/<uuid:account_id>/reviews/<uuid:review_id>/review.xlsx",
+        value_reviews.review_file,
+        {"kind": "xlsx"},
+        name="review_xlsx",
+    ),
     path("accounts/<uuid:account_id>/reviews/<uuid:review_id>/sign/", value_reviews.sign_review, name="sign_review"),
     path(
         "accounts/<uuid:account_id>/reviews/<uuid:review_id>/comment/",

@@ -12,14 +12,23 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.http import account_of, viewer_of
 from accounts.permissions import can, requires
+from budgets.exports.workbook import workbook
 from consumption_cs.lib.tenancy import Viewer
 from reviews.actions import value_reviews as acting
+from reviews.exports.review_pdf import review_pdf
 from reviews.forms.value_reviews import CommentForm, CorrectionForm, SignForm
 from reviews.models import ReviewDraft, ValueReview
 from reviews.reports.review_page import margin_text, shown
 from reviews.reports.review_signs import beside
+from reviews.reports.review_tables import review_document
 from reviews.reports.value_review_list import review_list
 from reviews.views.headlines import pieces
+from usage.views.overview import download
+
+TYPES = {
+    "pdf": "application/pdf",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
 
 
 @require_safe
@@ -64,6 +73,21 @@ def review_margin(request: HttpRequest, account_id: UUID, review_id: UUID) -> Ht
     safe = "".join(sign if sign.isalnum() or sign in " ·,.-&" else f"\\{ord(sign):06x} " for sign in text)
     rule = f'@page {{ @bottom-left {{ content: "{safe}"; }} }}\n'
     return HttpResponse(rule, content_type="text/css; charset=utf-8")
+
+
+@require_safe
+@requires("review.view")
+def review_file(request: HttpRequest, account_id: UUID, review_id: UUID, kind: str) -> HttpResponse:
+    """The review as a file: set for paper (`pdf`, with `?paper=letter` for Letter) or its figures as a workbook."""
+    viewer, account = viewer_of(request), account_of(request)
+    review = _review(viewer, account.pk, review_id)
+    if kind == "pdf":
+        content = review_pdf(review, "letter" if request.GET.get("paper") == "letter" else "a4")
+    else:
+        content = workbook(review_document(review))
+    answer = download(content, f"value-review-{review.number}-{account.key}.{kind}")
+    answer["Content-Type"] = TYPES[kind]
+    return answer
 
 
 @require_POST

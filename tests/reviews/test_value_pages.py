@@ -1,5 +1,6 @@
 """The pages of outcomes and value reviews, as both sides use them."""
 
+import io
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from django.urls import reverse
 from django.utils import timezone
+from openpyxl import load_workbook
 
 from accounts.models import Account, Membership, Role
 from consumption_cs.lib.tenancy import Viewer, enter
@@ -153,7 +155,7 @@ def test_a_draft_is_made_of_last_quarter_put_in_words_and_published_once(account
     staff = signed_in(_staff(account)[0])
     made = staff.post(reverse("reviews:new_review", args=[account.pk]), {"preset": "days"})
     assert made.status_code == 302
-    url = made.url
+    url = made["Location"]
     text = staff.get(url).content.decode()
     assert "Your words" in text
     assert "{per_money}" in text
@@ -168,7 +170,7 @@ def test_a_draft_is_made_of_last_quarter_put_in_words_and_published_once(account
     review = ValueReview.objects.get()
     assert review.content["narrative"]["lead"].startswith("Well done: $")
     assert "savings" in review.content["hidden"]
-    assert staff.get(url).url == reverse("reviews:value_review", args=[account.pk, review.pk])
+    assert staff.get(url)["Location"] == reverse("reviews:value_review", args=[account.pk, review.pk])
 
 
 def test_typed_figures_are_refused_beside_their_section(account: Account) -> None:
@@ -272,3 +274,22 @@ def test_a_customer_never_opens_a_draft(account: Account) -> None:
         client: Any = signed_in(make_member(account, role))
         assert client.get(reverse("reviews:review_draft", args=[account.pk, draft.pk])).status_code in (403, 404)
         assert "In the making" not in client.get(reverse("reviews:value_reviews", args=[account.pk])).content.decode()
+
+
+def test_a_review_is_downloaded_as_the_same_bytes_again_and_on_two_papers(account: Account) -> None:
+    review, owner = _review(account), signed_in(make_member(account, Role.PORTAL_VIEWER))
+    pdf = reverse("reviews:review_pdf", args=[account.pk, review.pk])
+    first = owner.get(pdf)
+    assert first["Content-Type"] == "application/pdf"
+    assert first.content.startswith(b"%PDF")
+    assert owner.get(pdf).content == first.content
+    assert owner.get(pdf, {"paper": "letter"}).content != first.content
+
+
+def test_the_workbook_holds_the_figures_of_the_review_and_its_bridge_adds_up(account: Account) -> None:
+    review, owner = _review(account), signed_in(make_member(account, Role.PORTAL_OWNER))
+    answer = owner.get(reverse("reviews:review_xlsx", args=[account.pk, review.pk]))
+    book = load_workbook(io.BytesIO(answer.content), data_only=True)
+    bridge = review.content["figures"]["bridge"]
+    amounts = [row[1] for row in book["Bridge"].iter_rows(values_only=True) if isinstance(row[1], int | float)]
+    assert round(sum(amounts[:-1]), 2) == round(amounts[-1], 2) == float(bridge["closing"])
