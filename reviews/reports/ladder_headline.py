@@ -7,6 +7,7 @@ from typing import Any
 from accounts.models import Account
 from consumption_cs.lib.display import counted, money_text, percent_text
 from reviews.calc.ladder_gates import day_words
+from reviews.calc.production import LADDER, ladder
 from reviews.models import RungMove
 from reviews.reports import ladder_words as words
 from reviews.reports.ladder import Board, Shown
@@ -78,7 +79,7 @@ def board_facts(board: Board, account: Account, *, inside: bool) -> list[dict[st
     met = [row for row in rows if row["is_met"]]
     by_data = sum(row["by"] == "data" for row in met)
     return [
-        _decide_fact(board) if inside else _live_fact(board),
+        _decide_fact(board) if inside else _climbed_fact(board),
         {"label": "Gates met, next rung", "value": f"{len(met)} of {len(rows)}", "note": f"{by_data} by data"},
         _date_fact(board),
         _spend_fact(board, account),
@@ -94,8 +95,14 @@ def _decide_fact(board: Board) -> dict[str, Any]:
     return {"label": "Steps to decide", "value": str(len(board.proposals)), "note": note, "tone": "warn"}
 
 
-def _live_fact(board: Board) -> dict[str, Any]:
-    return {"label": "In production", "value": f"{board.live} of {len(board.cards)}"}
+def _climbed_fact(board: Board) -> dict[str, Any]:
+    found = ladder([card.workflow.stage for card in board.cards])
+    if found is None:
+        return {"label": "Rungs climbed", "value": "No workflow yet", "none": True}
+    climbed = sum(LADDER.index(card.workflow.stage) for card in board.cards)
+    whole = (len(LADDER) - 1) * found.workflows
+    note = f"{percent_text(found.percent / 100, places=0)} of the ladder"
+    return {"label": "Rungs climbed", "value": f"{climbed} of {whole}", "note": note}
 
 
 def _date_fact(board: Board) -> dict[str, Any]:

@@ -97,6 +97,7 @@ def test_a_customer_reads_the_board_without_proposals_reasons_or_forms() -> None
         page = seen(client, url)
         assert "Invoice OCR" in page
         assert "Set from Pilot to Production by hand" in page
+        assert "Rungs climbed 3 of 5 60% of the ladder" in words_of(page)
         for word in (
             "sponsor is leaving",
             "need the number",
