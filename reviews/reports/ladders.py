@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from django.db.models import prefetch_related_objects
+
 from accounts.models import Account
 from consumption_cs.lib.display import counted
 from consumption_cs.lib.periods import as_utc, day_of, zone_of
@@ -83,7 +85,7 @@ def ladder_lines(
     viewer: Viewer, now: datetime, *, rung: str = "", text: str = "", mine: bool = False
 ) -> list[LadderLine]:
     """Return the workflows of all accounts, those that need somebody first. Four queries."""
-    rows = Workflow.objects.visible_to(viewer).select_related("account__csm", "card__our_owner").order_by("pk")
+    rows = Workflow.objects.visible_to(viewer).select_related("account", "card").order_by("pk")
     if rung:
         rows = rows.filter(stage=rung)
     if text:
@@ -99,6 +101,12 @@ def ladder_lines(
         tone, why = words.status(card, move, overrides.get(workflow.pk), today)
         found.append(LadderLine(workflow, workflow.account, card, move, tone, why, today))
     return sorted(found, key=_order)
+
+
+def fill_owners(lines: Sequence[LadderLine]) -> None:
+    """Read who moves the workflows of the lines that are shown: two queries."""
+    prefetch_related_objects([line.account for line in lines], "csm")
+    prefetch_related_objects([line.card for line in lines if line.card], "our_owner")
 
 
 def _order(line: LadderLine) -> tuple[Any, ...]:

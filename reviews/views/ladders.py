@@ -19,7 +19,7 @@ from reviews.forms.ladder import RulesForm
 from reviews.models import LadderRules
 from reviews.reports.ladder_facts import rules_in_force
 from reviews.reports.ladder_words import ABOUT, rung_name
-from reviews.reports.ladders import SHOWS, LadderLine, ladder_lines, ladders_headline, shares, spread
+from reviews.reports.ladders import SHOWS, LadderLine, fill_owners, ladder_lines, ladders_headline, shares, spread
 from reviews.tasks import check_ladders
 from reviews.views.headlines import pieces
 from reviews.views.parts import add_errors
@@ -35,14 +35,15 @@ def ladders(request: HttpRequest) -> HttpResponse:
     """Workflows of all accounts on their rungs, those that need somebody first."""
     everything = _asked(request)
     show = request.GET.get("show", "") if request.GET.get("show") in SHOWS else ""
-    lines = [line for line in everything if show in line.shows]
+    page = Paginator([line for line in everything if show in line.shows], PAGE_SIZE).get_page(request.GET.get("page"))
+    fill_owners(list(page))
     context = {
         "headline": pieces(ladders_headline(everything)),
         "spread": spread(everything),
         "shows": [(name, SHOWS[name], count) for name, count in shares(everything).items()],
         "show": show,
-        "page": Paginator(lines, PAGE_SIZE).get_page(request.GET.get("page")),
-        "total": len(lines),
+        "page": page,
+        "total": page.paginator.count,
         "rungs": [(rung, rung_name(rung)) for rung in LADDER],
         "rung": request.GET.get("rung", ""),
         "text": request.GET.get("q", "")[:100],
@@ -58,6 +59,7 @@ def ladders_file(request: HttpRequest) -> HttpResponse:
     """The same lines as the page asks for, as a file."""
     show = request.GET.get("show", "")
     lines = [line for line in _asked(request) if show not in SHOWS or show in line.shows]
+    fill_owners(lines)
     return download(ladder_csv(lines), f"ladder-{timezone.now().date()}.csv")
 
 
