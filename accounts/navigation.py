@@ -39,6 +39,7 @@ STAFF = (
             Place("Tasks", "reviews:tasks", "check-circle"),
             Place("Plays", "reviews:plays", "zap"),
             Place("Renewals", "reviews:renewals", "calendar"),
+            Place("Expansion", "reviews:portfolio", "trending-up"),
             Place("Ladder", "reviews:ladders", "layers"),
             Place("Retention", "reviews:retention", "trending-up"),
             Place("Team", "reviews:team", "users"),

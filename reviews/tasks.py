@@ -6,7 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from accounts.reports import organization_ids
-from reviews.actions import digests, ladder, margin_watch, measure, plans, recipes
+from reviews.actions import digests, expansion, ladder, margin_watch, measure, plans, recipes
 
 
 @shared_task
@@ -55,3 +55,4 @@ def check_ladders(organization_id: str) -> None:
     """Look at one organization's workflows, and at the milestones that data tick."""
     ladder.check_ladders(UUID(organization_id), timezone.now())
     plans.tick_plans(UUID(organization_id), timezone.now())
+    expansion.win_what_runs(UUID(organization_id), timezone.now())

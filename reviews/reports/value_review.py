@@ -76,7 +76,7 @@ def find_figures(asked: Asked) -> dict[str, Any]:
         "incidents": money.incidents(viewer, account, asked.start, asked.end, asked.now),
         "values": values,
         "savings": money.savings(viewer, account, asked.now),
-        "next": ahead.next_workflows(viewer, account, asked.now),
+        "next": ahead.next_workflows(viewer, account),
         **ahead.objectives(viewer, account, asked.now),
         "trust": ahead.trust(viewer, account, after, asked),
     }

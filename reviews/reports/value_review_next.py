@@ -8,15 +8,16 @@ from accounts.models import Account
 from budgets.reports.verification import badge
 from consumption_cs.lib.display import counted, percent_text
 from consumption_cs.lib.tenancy import Viewer
+from reviews.reports.expansion import next_candidates
 from reviews.reports.plans import active_plan
 from reviews.reports.value_review_sums import Sums
 
 HUNDRED = Decimal(100)
 
 
-def next_workflows(viewer: Viewer, account: Account, now: datetime) -> list[dict[str, Any]]:
+def next_workflows(viewer: Viewer, account: Account) -> list[dict[str, Any]]:
     """Return the two or three workflows with the cleanest path to value."""
-    return []
+    return next_candidates(viewer, account)
 
 
 def objectives(viewer: Viewer, account: Account, now: datetime) -> dict[str, Any]:
