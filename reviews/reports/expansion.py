@@ -97,6 +97,12 @@ def expansion_of(viewer: Viewer, account: Account, now: datetime) -> Expansion:
     )
 
 
+def candidate_lines(viewer: Viewer, account: Account, limit: int = 4) -> list[CandidateLine]:
+    """Return the open candidates with the cleanest path to value."""
+    rows = list(_rows(viewer).filter(account=account, state__in=OPEN))
+    return _lines(rows, None)[:limit]
+
+
 def _rows(viewer: Viewer) -> Any:
     rows = Candidate.objects.visible_to(viewer).select_related("workflow", "owner", "account")
     return rows.order_by("-created_at", "pk")

@@ -21,6 +21,7 @@ from reviews.calc.ladder_gates import GATES
 from reviews.forms.ladder import CardForm, RungForm
 from reviews.models import RungMove
 from reviews.reports import ladder_headline
+from reviews.reports.expansion import candidate_lines
 from reviews.reports.ladder import Board, Shown, ladder_board, moves_of
 from reviews.reports.plans import active_plan
 from reviews.views.parts import is_part
@@ -154,6 +155,7 @@ def _board_page(
         "seen_words": ladder_headline.seen_words(board, account, plan.shared_items if plan else None),
         "plan": plan,
         "plan_late": f"{counted(len(plan.late), 'milestone')} late" if plan else "",
+        "candidates": candidate_lines(viewer, account) if inside and can(viewer, "expansion.view") else [],
         "may_plan": inside and can(viewer, "plan.edit"),
         "may_finish": viewer == viewer_of(request) and can(viewer, "plan.finish"),
         "history": moves_of(viewer, account),

@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.models import Account, Role
 from consumption_cs.lib.tenancy import enter
 from reviews.actions import ladder
-from reviews.models import AdoptionPlan, GateTick, LadderCard, LadderRules, Objective, RungMove
+from reviews.models import AdoptionPlan, Candidate, GateTick, LadderCard, LadderRules, Objective, RungMove
 from tests.factories import make_account, make_member, make_organization, make_workflow, signed_in, staff_of
 from tests.reviews.ladder_factories import make_flow, person
 from usage.models import Workflow
@@ -140,6 +140,19 @@ def test_the_plan_stands_under_the_board_without_internal_items_for_the_customer
     for page in (preview, portal):
         assert "Five in production" in page
         assert "A second sponsor" not in page
+
+
+def test_candidates_stand_under_the_board_for_staff_alone() -> None:
+    flow, _ = ready_flow()
+    Candidate.objects.create(
+        organization=flow.account.organization, account=flow.account, title="Returns notes", source="idea",
+        currency="USD", value_a_month=5200, evidence="0.8", effort_weeks=2, known="Thirty samples",
+        is_shared=True,
+    )  # fmt: skip
+    whole = words_of(seen(csm_of(flow.account), board_url(flow.account)))
+    assert "Begin Returns notes first: $2,080 of value for each week of effort" in whole
+    assert "Thirty samples" not in seen(csm_of(flow.account), board_url(flow.account) + "?view=customer")
+    assert "Thirty samples" not in seen(signed_in(make_member(flow.account)), board_url(flow.account))
 
 
 def test_who_only_reads_has_no_buttons() -> None:
