@@ -131,6 +131,12 @@ urlpatterns: list[URLPattern] = [
         {"kind": "xlsx"},
         name="review_xlsx",
     ),
+    path(
+        "accounts/<uuid:account_id>/reviews/<uuid:review_id>/review.pptx",
+        value_reviews.review_file,
+        {"kind": "pptx"},
+        name="review_pptx",
+    ),
     path("accounts/<uuid:account_id>/reviews/<uuid:review_id>/sign/", value_reviews.sign_review, name="sign_review"),
     path(
         "accounts/<uuid:account_id>/reviews/<uuid:review_id>/comment/",

@@ -16,6 +16,7 @@ from budgets.exports.workbook import workbook
 from consumption_cs.lib.tenancy import Viewer
 from reviews.actions import value_reviews as acting
 from reviews.exports.review_pdf import review_pdf
+from reviews.exports.review_pptx import review_pptx
 from reviews.forms.value_reviews import CommentForm, CorrectionForm, SignForm
 from reviews.models import ReviewDraft, ValueReview
 from reviews.reports.review_page import margin_text, shown
@@ -28,6 +29,7 @@ from usage.views.overview import download
 TYPES = {
     "pdf": "application/pdf",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
 }
 
 
@@ -78,11 +80,14 @@ def review_margin(request: HttpRequest, account_id: UUID, review_id: UUID) -> Ht
 @require_safe
 @requires("review.view")
 def review_file(request: HttpRequest, account_id: UUID, review_id: UUID, kind: str) -> HttpResponse:
-    """The review as a file: set for paper (`pdf`, with `?paper=letter` for Letter) or its figures as a workbook."""
+    """The review as a file: set for paper (`pdf`, with `?paper=letter` for Letter) or its figures as a workbook, or
+    slides."""
     viewer, account = viewer_of(request), account_of(request)
     review = _review(viewer, account.pk, review_id)
     if kind == "pdf":
         content = review_pdf(review, "letter" if request.GET.get("paper") == "letter" else "a4")
+    elif kind == "pptx":
+        content = review_pptx(review)
     else:
         content = workbook(review_document(review))
     answer = download(content, f"value-review-{review.number}-{account.key}.{kind}")
