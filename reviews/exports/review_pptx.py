@@ -9,6 +9,7 @@ from typing import Any
 from pptx import Presentation
 from pptx.util import Inches
 
+from consumption_cs.lib.display import percent_text
 from consumption_cs.lib.money import exponent
 from reviews.exports.office_packing import steady
 from reviews.exports.slide_parts import (
@@ -57,7 +58,7 @@ def review_pptx(review: ValueReview) -> bytes:
     if sections.get("incidents") or sections.get("savings"):
         _lists(deck, sections.get("incidents"), sections.get("savings"))
     if one := sections.get("values"):
-        _values(deck, one, page)
+        _values(deck, one, page, figures)
     _next(deck, sections.get("next"), page)
     _feet(deck, margin_text(content, review.hash))
     told = deck.core_properties
@@ -71,7 +72,7 @@ def review_pptx(review: ValueReview) -> bytes:
 
 def _cover(deck: Any, page: Mapping[str, Any], figures: Mapping[str, Any]) -> None:
     meta = f"{page['organization']} / {page['account']}  ·  {page['name']}  ·  {page['period']}"
-    slide = add_slide(deck, page["headline"] or f"{page['account']}, {page['period']}", size=30)
+    slide = add_slide(deck, page["headline"] or f"{page['account']}, {page['period']}", size=26)
     add_text(slide, Place(EDGE, 0.25, _FULL, 0.3), [[Words(meta, 12, INK2)]])
     if page["lead"]:
         add_text(slide, Place(EDGE, 1.45, _FULL, 0.9), [[Words(_cut(page["lead"], 320), 16, INK2)]])
@@ -135,19 +136,27 @@ def _waterfall(slide: Any, place: Place, rows: Sequence[Mapping[str, Any]], told
         lifts.append(min(start, at))
         heights.append(abs(at - start))
     colors = [INK if row["is_total"] else FLAG if row["tone"] == "warn" else MAIN for row in rows]
-    names, labels = [row["label"] for row in rows], [row["amount"] for row in rows]
+    names = [f"{row['label']}\n{row['amount']}" for row in rows]
     form = "#,##0.00" if exponent(currency) else "#,##0"
     if min(lifts) < 0:
         amounts = [float(row["number"]) for row in rows]
-        add_chart(slide, place, told, names, [Series("Amount", amounts, MAIN, labels, colors)], form=form)
+        add_chart(slide, place, told, names, [Series("Amount", amounts, MAIN, colors=colors)], form=form)
         return
-    hanging = [float(lift) for lift, row in zip(lifts, rows, strict=True) if not row["is_total"]]
-    low = max(min(hanging, default=0.0) * 0.92, 0.0)
     series = [
         Series("Up to here", [float(lift) for lift in lifts]),
-        Series("Amount", [float(height) for height in heights], MAIN, labels, colors),
+        Series("Amount", [float(height) for height in heights], MAIN, colors=colors),
     ]
-    add_chart(slide, place, told, names, series, kind="stack", low=_rounded(low), form=form, gap=45)
+    low = _foot(rows, lifts)
+    add_chart(slide, place, told, names, series, kind="stack", low=low, form=form, gap=45)
+    if low:
+        note = Place(place.x, place.y + place.high, place.wide, 0.3)
+        add_text(slide, note, [[Words("The scale does not begin at zero, so that the steps can be seen.", 10, INK2)]])
+
+
+def _foot(rows: Sequence[Mapping[str, Any]], lifts: Sequence[Decimal]) -> float:
+    """Where the scale begins: a round number under the lowest step."""
+    hanging = [float(lift) for lift, row in zip(lifts, rows, strict=True) if not row["is_total"]]
+    return _rounded(max(min(hanging, default=0.0) * 0.96, 0.0))
 
 
 def _rounded(value: float) -> float:
@@ -164,13 +173,16 @@ def _success(deck: Any, one: Mapping[str, Any], figures: Mapping[str, Any]) -> N
     if known:
         before = [float(row["rate_before"]) if row["rate_before"] else None for row, _ in known]
         now = [float(row["rate"]) for row, _ in known]
-        low = max(min([*now, *(rate for rate in before if rate is not None)]) - 0.02, 0) // 0.05 * 0.05
+        low = max(min([*now, *(rate for rate in before if rate is not None)]) - 0.005, 0) // 0.05 * 0.05
         add_chart(
             slide, Place(EDGE, _TOP, 5.6, 4.75), "Success rate of each workflow, before and now",
             [row["name"] for row, _ in known],
             [Series(figures["before"]["short"], before, WEAK), Series(figures["period"]["short"], now, MAIN)],
             kind="bars", low=round(low, 2), high=1, form="0%",
         )  # fmt: skip
+        if low:
+            words = f"The scale begins at {percent_text(Decimal(str(round(low, 2))), places=0)}."
+            add_text(slide, Place(EDGE, 6.7, 5.6, 0.3), [[Words(words, 10, INK2)]])
     rows = [
         [Words(row["name"], 12, bold=True), Words(row["attempts"], 11, INK2), Words(row["before"] or "–", 12),
          Words(row["rate"] or "–", 12, bold=True), Words(row["range"], 11, INK2),
@@ -193,7 +205,8 @@ def _success(deck: Any, one: Mapping[str, Any], figures: Mapping[str, Any]) -> N
 def _spend(deck: Any, one: Mapping[str, Any], figures: Mapping[str, Any]) -> None:
     slide = add_slide(deck, one["heading"], one["sub"])
     months = figures["spend"]["months"]
-    series = [Series("Spend", _floats([month["spend"] for month in months]), MAIN)]
+    labels = [month["spend"] for month in one["months"]] if len(months) <= 6 else []
+    series = [Series("Spend", _floats([month["spend"] for month in months]), MAIN, labels)]
     if any(month["budget"] for month in months):
         budgets = [float(month["budget"]) if month["budget"] else None for month in months]
         series.append(Series("Budget", budgets, WEAK))
@@ -242,21 +255,36 @@ def _lists(deck: Any, incidents: Mapping[str, Any] | None, savings: Mapping[str,
         add_panel(slide, Place(x, 6.1, wide, 0.6), lines)
 
 
-def _values(deck: Any, one: Mapping[str, Any], page: Mapping[str, Any]) -> None:
+def _values(deck: Any, one: Mapping[str, Any], page: Mapping[str, Any], figures: Mapping[str, Any]) -> None:
     slide = add_slide(deck, one["heading"], one["sub"])
+    counted = [
+        (row, told) for row, told in zip(figures["values"], one["rows"], strict=True)
+        if row["value"] is not None and row["state"] == "confirmed"
+    ][:MOST_ROWS]  # fmt: skip
+    x, wide = EDGE, _FULL
+    if counted:
+        x, wide = 5.3, WIDTH - EDGE - 5.3
+        series = Series(
+            f"Confirmed value in {page['currency']}", _floats([row["value"] for row, _ in counted]), MAIN,
+            [told["value"] for _, told in counted],
+        )  # fmt: skip
+        place = Place(EDGE, _TOP, 4.4, min(0.75 * len(counted) + 0.4, 4.0))
+        add_chart(slide, place, "Confirmed value of each workflow", [row["name"] for row, _ in counted], [series],
+                  kind="bars", low=0, high=1.3 * max(float(row["value"]) for row, _ in counted) or 1,
+                  gap=45)  # fmt: skip
     rows = [
-        [Words(row["name"], 13, bold=True), Words(row["detail"], 12, INK2), Words(row["value"] or "Not counted", 13),
-         Words(row["state"], 12, TONES.get(row["tone"], INK2), True), Words(row["who"], 12, INK2)]
+        [Words(row["name"], 12, bold=True), Words(row["detail"], 11, INK2), Words(row["value"] or "Not counted", 12),
+         Words(row["state"], 11, TONES.get(row["tone"], INK2), True), Words(row["who"], 11, INK2)]
         for row in one["rows"][:MOST_ROWS]
     ]  # fmt: skip
-    place = Place(EDGE, _TOP, _FULL, 0.46 * (len(rows) + 1))
     head = ("Workflow", "Outcomes", f"Value, {page['period_short']}", "State", "Who")
-    add_table(slide, place, head, rows, (2.6, 3.4, 1.6, 1.6, 2.6), right=(2,))
+    table = Place(x, _TOP, wide, 0.46 * (len(rows) + 1))
+    add_table(slide, table, head, rows, (1.9, 2.2, 1.45, 1.3, 2), right=(2,))
     _more(slide, one["rows"])
     total = [Words("Confirmed value:  ", 14, INK2), Words(one["total"], 18, bold=True)]
     if one["return"]:
         total.append(Words(f"   {one['return']} for each {one['one']} spent", 14, INK2))
-    add_panel(slide, Place(EDGE, 6.1, _FULL, 0.65), [total])
+    add_panel(slide, Place(EDGE, 6.1, _FULL, 0.6), [total])
 
 
 def _next(deck: Any, one: Mapping[str, Any] | None, page: Mapping[str, Any]) -> None:

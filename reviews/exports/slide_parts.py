@@ -10,7 +10,7 @@ from pptx.enum.chart import XL_CHART_TYPE, XL_LEGEND_POSITION, XL_TICK_LABEL_POS
 from pptx.enum.shapes import MSO_SHAPE
 from pptx.enum.text import MSO_ANCHOR, PP_ALIGN
 from pptx.oxml.ns import qn
-from pptx.util import Emu, Inches, Pt
+from pptx.util import Inches, Length, Pt
 
 FONT = "Arial"
 INK, INK2, HAIR, PANEL = "101423", "475066", "DFE3E9", "F3F4F7"
@@ -40,7 +40,7 @@ class Place:
     wide: float
     high: float
 
-    def lengths(self) -> tuple[Emu, Emu, Emu, Emu]:
+    def lengths(self) -> tuple[Length, Length, Length, Length]:
         """Return left, top, width and height in the units of the file."""
         return Inches(self.x), Inches(self.y), Inches(self.wide), Inches(self.high)
 
@@ -162,6 +162,9 @@ def add_chart(
     if chart.has_legend:
         chart.legend.position, chart.legend.include_in_layout = XL_LEGEND_POSITION.BOTTOM, False
     _axes(chart, kind, low, high, form)
+    if all(one.labels for one in series):  # every bar says its number: a scale would say it twice
+        chart.value_axis.has_major_gridlines = False
+        chart.value_axis._element.find(qn("c:delete")).set("val", "1")
     plot = chart.plots[0]
     if kind != "lines":
         plot.gap_width, plot.overlap = gap, 100 if kind == "stack" else -8
@@ -178,8 +181,9 @@ def _axes(chart: Any, kind: str, low: float | None, high: float | None, form: st
     names.format.line.color.rgb = rgb(HAIR)
     names.has_major_gridlines = False
     names.tick_label_position = XL_TICK_LABEL_POSITION.LOW
-    if kind == "bars":
+    if kind == "bars":  # the first at the top, the scale at the foot
         names.reverse_order = True
+        values._element.find(qn("c:crosses")).set("val", "max")
 
 
 def _paint(drawn: Any, one: Series, kind: str) -> None:
@@ -203,4 +207,4 @@ def _paint(drawn: Any, one: Series, kind: str) -> None:
             frame.text = label
             font = frame.paragraphs[0].runs[0].font
             font.name, font.size, font.bold = FONT, Pt(11), True
-            font.color.rgb = rgb("FFFFFF" if one.color == MAIN and kind == "inside" else INK)
+            font.color.rgb = rgb(INK)
