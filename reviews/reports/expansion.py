@@ -213,8 +213,12 @@ def _stalled(viewer: Viewer, account: Account, now: datetime) -> list[Workflow]:
 
 
 def next_candidates(viewer: Viewer, account: Account, limit: int = 3) -> list[dict[str, Any]]:
-    """Return the candidates with the cleanest path to value, as a value review tells them."""
-    lines = _lines(list(_rows(viewer).filter(account=account, state__in=OPEN)), None)[:limit]
+    """Return the shared candidates with the cleanest path to value, as a value review tells them.
+
+    The customer reads a review, so a candidate that is internal stays out, whoever makes it.
+    """
+    rows = _rows(viewer).filter(account=account, state__in=OPEN, is_shared=True)
+    lines = _lines(list(rows), None)[:limit]
     flows = [line.row.workflow_id for line in lines if line.row.workflow_id]
     cards = {
         card.workflow_id: card

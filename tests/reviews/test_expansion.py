@@ -19,6 +19,7 @@ from reviews.actions.expansion import (
     estimate,
     move,
     set_weeks,
+    share,
     win_what_runs,
 )
 from reviews.calc.expansion import Load, Ready, evidence_of, expected, funnel, path_to_value
@@ -197,8 +198,16 @@ def test_the_portfolio_ranks_plans_and_counts_what_was_won(account: Account) -> 
     assert [line.row.title for line in seen.lines] == ["A", "B"]
     assert (seen.won, seen.decided, seen.value) == (0, 1, D("5980.0"))
     assert [(load.planned, load.over) for _, _, load in seen.quarters] == [(4, 1)]
-    assert [one["title"] for one in next_candidates(viewer, account)] == ["A", "B"]
     assert [line.row.title for line in portfolio(viewer, words="b").lines] == ["B"]
+
+
+def test_a_review_tells_shared_candidates_alone(account: Account) -> None:
+    viewer = _staff(account)
+    for title, value in (("Ours", "9000"), ("Small", "100"), ("Theirs", "5200")):
+        row = add_candidate(viewer, account, Estimate(title, D(value), D("0.8"), D(2)), "idea", NOW)
+        share(viewer, row, title != "Ours")
+    assert [one["title"] for one in next_candidates(viewer, account)] == ["Theirs", "Small"]
+    assert [one["title"] for one in next_candidates(viewer, account, limit=1)] == ["Theirs"]
 
 
 def test_pilots_without_use_stand_still(account: Account) -> None:
