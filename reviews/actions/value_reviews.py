@@ -21,6 +21,7 @@ from reviews.models import (
     ReviewCorrection,
     ReviewDraft,
     ReviewSignature,
+    TimelineEntry,
     ValueReview,
 )
 from reviews.reports.value_review import Asked, find_figures
@@ -186,6 +187,14 @@ def publish(viewer: Viewer, draft: ReviewDraft, now: datetime) -> ValueReview:
             before=before,
             published_by_id=viewer.user_id,
             published_at=now,
+        )
+        TimelineEntry.objects.create(
+            organization_id=viewer.organization_id,
+            account=account,
+            kind=TimelineEntry.Kind.REVIEW,
+            at=now,
+            by_id=viewer.user_id,
+            text=f"Value review {number}, {content['figures']['period']['label']}, was published.",
         )
         draft.published, draft.changed_at = review, now
         draft.save(update_fields=["published", "changed_at"])

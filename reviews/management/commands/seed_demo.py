@@ -31,6 +31,7 @@ from reviews.demo.load import (
     story_day,
 )
 from reviews.demo.load_book import load_book
+from reviews.demo.load_value import load_value
 from reviews.demo.people import PASSWORD, PEOPLE
 from reviews.demo.stories import VENDORS, Vendor
 from usage.actions.accept import Sender, accept_events
@@ -69,6 +70,7 @@ class Command(BaseCommand):
             _settle(organization, read_clock())  # looks at the budgets
             load_alert_stories(organization, read_clock())
             load_book(organization, people, told_from, read_clock())
+            load_value(organization, people, told_from, read_clock())
             self.stdout.write(f"  {vendor.name}: {sent:,} events stored and settled")
         _write_logins(logins)
 
