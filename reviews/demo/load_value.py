@@ -94,7 +94,7 @@ def _plan(
                 our_owner_id=account.csm_id, condition={"kind": "rung", "need": "production"},
             )  # fmt: skip
             plans.save_milestone(staff, plan, step, _at(told_from, BEGAN))
-    due = Milestone.objects.visible_to(staff).filter(plan=plan, condition=None, due_on__lt=told_from)
+    due = Milestone.objects.visible_to(staff).filter(plan=plan, condition__isnull=True, due_on__lt=told_from)
     rows = list(due.select_related("account").order_by("due_on"))
     for number, row in enumerate(rows):
         # The last of those due is late; the others were done within two days of their day.
