@@ -13,18 +13,19 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.http import account_of, viewer_of
-from accounts.models import Membership
+from accounts.models import Account, Membership
 from accounts.permissions import CAPABILITIES, requires
 from consumption_cs.lib.periods import day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer
 from reviews.actions import value_reviews as acting
-from reviews.calc.narrative import SECTIONS, bind
-from reviews.forms.review_drafts import NarrativeForm, PeriodForm, presets
+from reviews.calc.narrative import SECTIONS, bind, problems
+from reviews.forms.review_drafts import LABELS, NarrativeForm, PeriodForm, presets
 from reviews.models import ReviewDraft, ValueReview
 from reviews.reports.review_page import shown
 from reviews.views.headlines import pieces
 
 DAY = timedelta(days=1)
+_MOST_TOLD = 5  # changed figures in one message
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -59,20 +60,16 @@ def review_draft(request: HttpRequest, account_id: UUID, draft_id: UUID) -> Http
     draft = _draft(viewer, account.pk, draft_id)
     if draft.published_id is not None:
         return redirect("reviews:value_review", account.pk, draft.published_id)
-    people = _people(viewer, account.pk)
-    form = NarrativeForm(
-        SECTIONS, acting.HIDEABLE, [(email, f"{name}, {role}") for email, name, role in people],
-        request.POST if request.method == "POST" else None, initial=_text(draft),
-    )  # fmt: skip
-    if form.is_bound and form.is_valid():
-        signers = _signers(form.cleaned_data["signers"], people, draft)
-        try:
-            acting.edit_draft(viewer, draft, form.narrative(), form.hidden(), signers, timezone.now())
-        except ValidationError as problem:
-            _add(form, problem)
-        else:
-            messages.success(request, "The draft is kept.")
-            return redirect("reviews:review_draft", account.pk, draft.pk)
+    form, people = _form(viewer, request, draft)
+    if request.headers.get("HX-Request"):
+        return render(request, "reviews/_draft_preview.html", _context(draft, form) | {"account": account})
+    if form.is_bound and _keep(viewer, request, draft, form, people):
+        messages.success(request, "The draft is kept.")
+        return redirect("reviews:review_draft", account.pk, draft.pk)
+    return _page(request, account, draft, form)
+
+
+def _page(request: HttpRequest, account: Account, draft: ReviewDraft, form: NarrativeForm) -> HttpResponse:
     context = _context(draft, form) | {
         "account": account,
         "publish_url": reverse("reviews:publish_review", args=[account.pk, draft.pk]),
@@ -81,29 +78,64 @@ def review_draft(request: HttpRequest, account_id: UUID, draft_id: UUID) -> Http
     return render(request, "reviews/review_draft.html", context, status=422 if form.errors else 200)
 
 
+def _form(
+    viewer: Viewer, request: HttpRequest, draft: ReviewDraft
+) -> tuple[NarrativeForm, list[tuple[str, str, str]]]:
+    people = _people(viewer, draft.account_id)
+    form = NarrativeForm(
+        SECTIONS, acting.HIDEABLE, [(email, f"{name}, {role}") for email, name, role in people],
+        request.POST if request.method == "POST" else None, initial=_text(draft),
+    )  # fmt: skip
+    return form, people
+
+
+def _keep(
+    viewer: Viewer, request: HttpRequest, draft: ReviewDraft, form: NarrativeForm, people: list[tuple[str, str, str]]
+) -> bool:
+    """Keep what was posted; False, with the reasons in the form, when it cannot be."""
+    if not form.is_valid():
+        return False
+    seen = request.POST.get("seen")
+    if seen and seen != draft.changed_at.isoformat():
+        form.add_error(None, "Somebody changed this draft while you wrote. Your words are here: read them once more,"
+                             " then keep them.")  # fmt: skip
+        return False
+    signers = _signers(form.cleaned_data["signers"], people, draft)
+    try:
+        acting.edit_draft(viewer, draft, form.narrative(), form.hidden(), signers, timezone.now())
+    except ValidationError as problem:
+        _add(form, problem)
+    return not form.errors
+
+
 @require_POST
 @requires("review.edit", staff=True)
 def refresh_review(request: HttpRequest, account_id: UUID, draft_id: UUID) -> HttpResponse:
     """Read the figures again and say which changed."""
     viewer, account = viewer_of(request), account_of(request)
     draft = _draft(viewer, account.pk, draft_id)
+    before = draft.figures["named"]
     try:
         changed = acting.refresh_draft(viewer, draft, timezone.now())
     except ValidationError as problem:
         messages.error(request, " ".join(problem.messages))
     else:
-        names = ", ".join(name.replace("_", " ") for name in changed[:8])
-        more = f" and {len(changed) - 8} more" if len(changed) > 8 else ""
-        messages.success(request, f"Read again: {names}{more} changed." if changed else "Read again: nothing changed.")
+        after = _draft(viewer, account.pk, draft_id).figures["named"]
+        messages.success(request, f"Read again: {_changes(changed, before, after)}.")
     return redirect("reviews:review_draft", account.pk, draft.pk)
 
 
 @require_POST
 @requires("review.edit", staff=True)
 def publish_review(request: HttpRequest, account_id: UUID, draft_id: UUID) -> HttpResponse:
-    """Freeze the draft as the next review."""
+    """Freeze the draft as the next review, with the words of its page when they come along."""
     viewer, account = viewer_of(request), account_of(request)
     draft = _draft(viewer, account.pk, draft_id)
+    if "headline" in request.POST and draft.published_id is None:
+        form, people = _form(viewer, request, draft)
+        if not _keep(viewer, request, draft, form, people):
+            messages.error(request, "It is not published: something in the text needs a change first.")
+            return _page(request, account, draft, form)
     try:
         review = acting.publish(viewer, draft, timezone.now())
     except ValidationError as problem:
@@ -126,6 +158,16 @@ def drop_review(request: HttpRequest, account_id: UUID, draft_id: UUID) -> HttpR
     else:
         messages.success(request, "The draft is dropped.")
     return redirect("reviews:value_reviews", account.pk)
+
+
+def _changes(names: list[str], before: dict[str, str], after: dict[str, str]) -> str:
+    """Say which figures changed, from what to what."""
+    told = [
+        f"{name.replace('_', ' ')} {before.get(name) or 'not there'} → {after.get(name) or 'gone'}"
+        for name in names[:_MOST_TOLD]
+    ]
+    more = f" and {len(names) - _MOST_TOLD} more figures" if len(names) > _MOST_TOLD else ""
+    return ", ".join(told) + more if told else "nothing changed"
 
 
 def _days(chosen: Any, form: PeriodForm) -> dict[str, Any]:
@@ -181,12 +223,15 @@ def _add(form: NarrativeForm, problem: ValidationError) -> None:
 
 
 def _context(draft: ReviewDraft, form: NarrativeForm) -> dict[str, Any]:
+    """The draft as its page shows it; what is being written, when it can be read, instead of what was kept."""
     named = draft.figures["named"]
-    words = {
-        section: bind(text, named) if not _unknown(text, named) else text for section, text in draft.narrative.items()
-    }
+    text, hidden = draft.narrative, draft.hidden
+    if form.is_bound:
+        text = {section: form.data.get(section, "").replace("\r\n", "\n") for section in SECTIONS}
+        hidden = [section for section in acting.HIDEABLE if f"show_{section}" not in form.data]
+    words = {section: bind(said, named) if not _unknown(said, named) else said for section, said in text.items()}
     content = {
-        "figures": draft.figures, "narrative": words, "hidden": draft.hidden, "signers": draft.signers,
+        "figures": draft.figures, "narrative": words, "hidden": hidden, "signers": draft.signers,
         "number": None, "before_number": None, "published_by": "",
     }  # fmt: skip
     page = shown(content)
@@ -196,6 +241,7 @@ def _context(draft: ReviewDraft, form: NarrativeForm) -> dict[str, Any]:
         "page": page,
         "headline": pieces(page["headline"]),
         "named": sorted(named.items()),
+        "wrong": [(LABELS[section], one) for section, said in text.items() for one in problems(said, named)],
         "is_live": False,
     }
 
