@@ -67,7 +67,13 @@ def accept_suggestion(viewer: Viewer, account: Account, key: str, now: datetime)
     """Make a candidate of what similar accounts run; None when it is no longer suggested."""
     require(viewer, "expansion.edit")
     found = next((one for one in suggestions(viewer, account, now) if one.key == key), None)
-    return _from_suggestion(viewer, account, found, now) if found else None
+    if found is None:
+        return None
+    try:
+        with transaction.atomic():
+            return _from_suggestion(viewer, account, found, now)
+    except IntegrityError:  # somebody took it in the same moment
+        return None
 
 
 def _from_suggestion(viewer: Viewer, account: Account, found: Suggestion, now: datetime) -> Candidate:
@@ -124,9 +130,10 @@ def _write(row: Candidate, wanted: Estimate) -> None:
 
 
 def move(viewer: Viewer, row: Candidate, to_state: str, reason: str, now: datetime) -> Candidate:
-    """Move a candidate on, back, or to "not now", which needs a reason. Being built it becomes an idea on the ladder.
+    """Move a candidate on, back, or to "not now", which needs a reason. Once agreed it is an idea on the ladder.
 
-    Raises ValidationError in words for an unknown state and a missing reason.
+    It is won by the ladder alone. Raises ValidationError in words for an unknown state, a missing reason, a win
+    without production, and a workflow that is another candidate's.
     """
     require(viewer, "expansion.edit")
     if to_state not in State.values:
@@ -137,6 +144,7 @@ def move(viewer: Viewer, row: Candidate, to_state: str, reason: str, now: dateti
         locked = Candidate.objects.visible_to(viewer).select_for_update(of=("self",)).get(pk=row.pk)
         if locked.state == to_state:
             return locked
+        _may_move(locked, to_state)
         before, locked.state = locked.state, to_state
         if to_state in (State.AGREED, State.BUILDING) and locked.workflow_id is None:
             locked.workflow = _on_the_ladder(viewer, row)
@@ -146,10 +154,19 @@ def move(viewer: Viewer, row: Candidate, to_state: str, reason: str, now: dateti
     return locked
 
 
+def _may_move(row: Candidate, to_state: str) -> None:
+    if row.state == State.WON:
+        raise ValidationError("It is in production: the ladder says what becomes of it.")
+    if to_state == State.WON and (row.workflow is None or row.workflow.stage not in LIVE):
+        raise ValidationError("It is won by itself, when its workflow reaches production on the ladder.")
+
+
 def _on_the_ladder(viewer: Viewer, row: Candidate) -> Workflow:
     key = row.key or "-".join(row.title.lower().split())[:200]
     found = Workflow.objects.visible_to(viewer).filter(account_id=row.account_id, key=key).first()
     if found is not None:
+        if Candidate.objects.visible_to(viewer).filter(workflow=found).exclude(pk=row.pk).exists():
+            raise ValidationError(f"The workflow {found.name} is another candidate’s already. Rename this one.")
         return found
     made = Workflow(key=key, name=row.title, stage=Workflow.Stage.IDEA)
     return save_workflow(viewer, row.account, made)

@@ -7,13 +7,17 @@ of effort is likely to open. Expected spend and outcomes are ranges over what si
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from statistics import median
 
 from consumption_cs.lib.money import exactly
 
 ZERO, ONE, FOUR = Decimal(0), Decimal(1), Decimal(4)
 ENOUGH_NEIGHBOURS = 2  # accounts that run a workflow before it is suggested to another
 BASE, FOR_DATA, FOR_OWNER, FOR_PEERS = Decimal("0.3"), Decimal("0.3"), Decimal("0.2"), Decimal("0.2")
-STALLED_DAYS = 28
+STALLED_DAYS = 28  # without use
+SAME_RUNG_DAYS = 90  # without a step up
+GUIDE = 3  # workflows a team brings into production in a quarter, at most
+MONTH = Decimal("30.4375")  # days
 
 
 @exactly
@@ -73,6 +77,18 @@ def _quantile(ordered: Sequence[Decimal], quarter: int) -> Decimal:
     return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
 
 
+@exactly
+def days_earlier(remaining: Decimal, days: int, spend_a_month: Decimal) -> int | None:
+    """Return how many whole days sooner `remaining` is gone, which lasts `days` now, with `spend_a_month` more.
+
+    None when nothing remains or no time is left: there is no date to bring forward.
+    """
+    if remaining <= 0 or days <= 0 or spend_a_month < 0:
+        return None
+    burn = remaining / days
+    return int(days - remaining / (burn + spend_a_month / MONTH))
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """The work planned for a quarter against the weeks there are; `over` is what does not fit."""
@@ -87,28 +103,36 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Funnel:
-    """How many candidates ever reached a state, and how long they took, in days (the median, None without any)."""
+    """How many candidates ever reached a state, their value a month, and how long they took, in days.
+
+    `days` is the median, None without any; `value` counts those that have one, `valued` says how many.
+    """
 
     state: str
     count: int
     days: int | None
+    value: Decimal
+    valued: int
 
 
 STATES = ("found", "proposed", "agreed", "building", "won")
 
 
-def funnel(histories: Sequence[Sequence[tuple[str, int]]]) -> list[Funnel]:
-    """Return the funnel of candidates, each told as (state, day number) steps in order.
+@exactly
+def funnel(histories: Sequence[tuple[Sequence[tuple[str, int]], Decimal | None]]) -> list[Funnel]:
+    """Return the funnel of candidates, each told as its (state, day number) steps in order and its value a month.
 
     A candidate that skipped a state has passed it on the day of the later one.
     """
     lines = []
     for at, state in enumerate(STATES):
-        reached, took = 0, []
-        for steps in histories:
+        took, values = [], []
+        for steps, value in histories:
             days = [day for name, day in steps if name in STATES and STATES.index(name) >= at]
             if days:
-                reached += 1
                 took.append(min(days) - min(day for _, day in steps))
-        lines.append(Funnel(state, reached, sorted(took)[len(took) // 2] if took else None))
+                values.append(value)
+        worth = [value for value in values if value is not None]
+        half = round(median(took)) if took else None
+        lines.append(Funnel(state, len(took), half, sum(worth, ZERO), len(worth)))
     return lines

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Sum
+from django.db.models import Count, Max, Sum
 
 from accounts.models import Account
 from budgets.models import ForecastRun
@@ -16,24 +16,27 @@ from budgets.reports.forecasts import latest_run
 from consumption_cs.lib.periods import day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer
 from reviews.calc.expansion import (
+    MONTH,
+    SAME_RUNG_DAYS,
     STALLED_DAYS,
     Funnel,
-    Load,
     Range,
     Ready,
+    days_earlier,
     evidence_of,
     expected,
     funnel,
     path_to_value,
 )
 from reviews.calc.production import LIVE
-from reviews.models import Candidate, CandidateStep, ExpansionCapacity, LadderCard
+from reviews.models import Candidate, CandidateStep, LadderCard, RungMove
+from reviews.reports.expansion_plan import Quarter, quarter_plans
+from reviews.reports.expansion_ready import Readiness, readiness
 from usage.calc.intervals import wilson
 from usage.models import UsageDay, Workflow
 
 ZERO = Decimal(0)
 DAYS = 28
-MONTH = Decimal("30.4375")
 State = Candidate.State
 OPEN = (State.FOUND, State.PROPOSED, State.AGREED, State.BUILDING)
 SMALL_SAMPLE = 30
@@ -60,6 +63,7 @@ class CandidateLine:
     path: Decimal | None
     width: str
     days_earlier: int | None
+    ready: Readiness | None = None
 
     @property
     def rung(self) -> str:
@@ -71,13 +75,30 @@ class CandidateLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Stalled:
+    """A pilot, or a workflow being built, that does not move, and how that is known."""
+
+    workflow: Workflow
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A candidate that was decided, when and why."""
+
+    row: Candidate
+    on: date | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Expansion:
     """An account's candidates, the cleanest path first; what is suggested; pilots that stand still."""
 
     lines: Sequence[CandidateLine]
-    closed: Sequence[Candidate]
+    closed: Sequence[Closed]
     suggestions: Sequence[Suggestion]
-    stalled: Sequence[Workflow]
+    stalled: Sequence[Stalled]
 
     @property
     def best(self) -> CandidateLine | None:
@@ -87,14 +108,27 @@ class Expansion:
 def expansion_of(viewer: Viewer, account: Account, now: datetime) -> Expansion:
     """Return what an account could do next."""
     rows = list(_rows(viewer).filter(account=account))
-    lines = _lines([row for row in rows if row.state in OPEN], latest_run(viewer, account))
+    going = [row for row in rows if row.state in OPEN]
+    lines = _lines(going, latest_run(viewer, account), readiness(viewer, account, going))
     taken = {row.workflow_id for row in rows if row.workflow_id}
     return Expansion(
         lines,
-        [row for row in rows if row.state not in OPEN],
+        _closed(viewer, account, [row for row in rows if row.state not in OPEN]),
         suggestions(viewer, account, now),
-        [flow for flow in _stalled(viewer, account, now) if flow.pk not in taken],
+        [one for one in _stalled(viewer, account, now) if one.workflow.pk not in taken],
     )
+
+
+def _closed(viewer: Viewer, account: Account, rows: Sequence[Candidate]) -> list[Closed]:
+    steps = CandidateStep.objects.visible_to(viewer).filter(candidate__in=[row.pk for row in rows])
+    last = {step.candidate_id: step for step in steps.order_by("at", "pk")}
+    zone = zone_of(account.timezone)
+
+    def told(row: Candidate) -> Closed:
+        step = last.get(row.pk)
+        return Closed(row, day_of(step.at, zone) if step else None, step.reason if step else "")
+
+    return sorted(map(told, rows), key=lambda one: (one.on or date.min, one.row.title), reverse=True)
 
 
 def candidate_lines(viewer: Viewer, account: Account, limit: int = 4) -> list[CandidateLine]:
@@ -108,7 +142,9 @@ def _rows(viewer: Viewer) -> Any:
     return rows.order_by("-created_at", "pk")
 
 
-def _lines(rows: Sequence[Candidate], run: ForecastRun | None) -> list[CandidateLine]:
+def _lines(
+    rows: Sequence[Candidate], run: ForecastRun | None, ready: Mapping[UUID, Readiness] | None = None
+) -> list[CandidateLine]:
     paths = {
         row.pk: path_to_value(row.value_a_month, row.evidence, row.effort_weeks, len(row.obstacles)) for row in rows
     }
@@ -117,6 +153,7 @@ def _lines(rows: Sequence[Candidate], run: ForecastRun | None) -> list[Candidate
         CandidateLine(
             row, paths[row.pk],
             f"{(paths[row.pk] or ZERO) / most * 100:.1f}%" if most else "0%", _days_earlier(row, run),
+            (ready or {}).get(row.pk),
         )
         for row in rows
     ]  # fmt: skip
@@ -127,11 +164,7 @@ def _days_earlier(row: Candidate, run: ForecastRun | None) -> int | None:
     """Return by how many days the likely spend would bring the run-out forward; None without a commit or estimate."""
     if run is None or run.exhaust_p50 is None or run.remaining is None or not row.spend_likely:
         return None
-    days = (run.exhaust_p50 - run.as_of).days
-    if days <= 0 or run.remaining <= 0:
-        return None
-    burn = run.remaining / days
-    return days - int(run.remaining / (burn + row.spend_likely / MONTH))
+    return days_earlier(run.remaining, (run.exhaust_p50 - run.as_of).days, row.spend_likely)
 
 
 def suggestions(viewer: Viewer, account: Account, now: datetime) -> list[Suggestion]:
@@ -201,15 +234,37 @@ def _suggestion(
     )
 
 
-def _stalled(viewer: Viewer, account: Account, now: datetime) -> list[Workflow]:
-    """Return pilots and workflows being built that did nothing in the last 28 days, or never did."""
-    since = day_of(now, zone_of(account.timezone)) - timedelta(days=STALLED_DAYS)
-    active = UsageDay.objects.visible_to(viewer).filter(account=account, day__gte=since, workflow__isnull=False)
+def _stalled(viewer: Viewer, account: Account, now: datetime) -> list[Stalled]:
+    """Return pilots and workflows being built without use in 28 days, or that took no step up in 90."""
+    today = day_of(now, zone_of(account.timezone))
     rows = Workflow.objects.visible_to(viewer).filter(
         account=account, stage__in=(Workflow.Stage.BUILDING, Workflow.Stage.PILOT),
         created_at__lt=now - timedelta(days=STALLED_DAYS),
     )  # fmt: skip
-    return list(rows.exclude(pk__in=active.values("workflow")).order_by("name"))
+    flows = {flow.pk: flow for flow in rows.order_by("name")}
+    used = dict(
+        UsageDay.objects.visible_to(viewer).filter(account=account, workflow__in=list(flows))
+        .values_list("workflow_id").annotate(last=Max("day")).order_by("workflow_id")
+    )  # fmt: skip
+    moves = RungMove.objects.visible_to(viewer).filter(workflow__in=list(flows), state=RungMove.State.CONFIRMED)
+    moved = dict(moves.values_list("workflow_id").annotate(last=Max("happened_on")).order_by("workflow_id"))
+    told = []
+    for key, flow in flows.items():
+        since = moved.get(key) or flow.created_at.date()
+        why = _stands_still(used.get(key), since, today)
+        if why:
+            told.append(Stalled(flow, why))
+    return told
+
+
+def _stands_still(used: date | None, since: date, today: date) -> str:
+    if used is None:
+        return "never used"
+    if (today - used).days > STALLED_DAYS:
+        return f"not used since {used:%b} {used.day}, {used.year}"
+    if (today - since).days > SAME_RUNG_DAYS:
+        return f"used, but no step up since {since:%b} {since.day}, {since.year}"
+    return ""
 
 
 def next_candidates(viewer: Viewer, account: Account, limit: int = 3) -> list[dict[str, Any]]:
@@ -255,7 +310,7 @@ class Portfolio:
     currency: str
     currencies: Sequence[str]
     lines: Sequence[CandidateLine]
-    quarters: Sequence[tuple[date, Sequence[CandidateLine], Load]]
+    quarters: Sequence[Quarter]
     funnel: Sequence[Funnel]
     won: int
     decided: int
@@ -279,8 +334,9 @@ def portfolio(viewer: Viewer, currency: str = "", words: str = "", state: str = 
     )
     currencies = [name for name, _ in used]
     chosen = currency if currency in currencies else (currencies[0] if currencies else "")
-    rows = [row for row in everything.filter(currency=chosen) if _fits(row, words, state, source)]
-    lines = _lines([row for row in rows if row.state in OPEN], None)
+    # How far candidates come is asked of all states, and weeks of work are one stock whatever the filter or currency.
+    rows = [row for row in everything.filter(currency=chosen) if _fits(row, words, "", source)]
+    lines = _lines([row for row in rows if row.state in OPEN and (not state or row.state == state)], None)
     history: dict[UUID, list[tuple[str, int]]] = defaultdict(list)
     steps = CandidateStep.objects.visible_to(viewer).filter(candidate__in=[row.pk for row in rows])
     for name, to_state, at in steps.order_by("at", "pk").values_list("candidate_id", "to_state", "at"):
@@ -291,8 +347,8 @@ def portfolio(viewer: Viewer, currency: str = "", words: str = "", state: str = 
         currency=chosen,
         currencies=currencies,
         lines=lines,
-        quarters=_quarters(viewer, lines),
-        funnel=funnel(list(history.values())),
+        quarters=quarter_plans(viewer, [row for row in everything if row.state in OPEN and row.quarter]),
+        funnel=funnel([(history[row.pk], row.value_a_month) for row in rows if row.pk in history]),
         won=won,
         decided=decided,
         range=wilson(won, decided) if decided else None,
@@ -302,18 +358,3 @@ def portfolio(viewer: Viewer, currency: str = "", words: str = "", state: str = 
 def _fits(row: Candidate, words: str, state: str, source: str) -> bool:
     text = f"{row.title} {row.account.name}".lower()
     return words.lower() in text and (not state or row.state == state) and (not source or row.source == source)
-
-
-def _quarters(viewer: Viewer, lines: Sequence[CandidateLine]) -> list[tuple[date, Sequence[CandidateLine], Load]]:
-    weeks: dict[date, Decimal] = defaultdict(Decimal)
-    for quarter, count in ExpansionCapacity.objects.visible_to(viewer).values_list("quarter", "weeks"):
-        weeks[quarter] += count
-    planned: dict[date, list[CandidateLine]] = defaultdict(list)
-    for line in lines:
-        if line.row.quarter:
-            planned[line.row.quarter].append(line)
-    return [
-        (quarter, planned[quarter],
-         Load(sum((one.row.effort_weeks or ZERO for one in planned[quarter]), ZERO), weeks.get(quarter, ZERO)))
-        for quarter in sorted({*planned, *weeks})
-    ]  # fmt: skip

@@ -20,6 +20,7 @@ from reviews.exports.expansion import expansion_csv
 from reviews.forms.expansion import CandidateForm, WeeksForm, quarter_name
 from reviews.models import Candidate
 from reviews.reports.expansion import Expansion, Portfolio, expansion_of, portfolio
+from reviews.reports.expansion_plan import weeks
 from reviews.views.headlines import pieces
 from usage.views.overview import download
 
@@ -28,7 +29,7 @@ NEXT: dict[str, list[tuple[str, str]]] = {
     State.FOUND: [(State.PROPOSED, "Proposed to them")],
     State.PROPOSED: [(State.AGREED, "They agreed")],
     State.AGREED: [(State.BUILDING, "Being built")],
-    State.BUILDING: [(State.WON, "In production")],
+    State.BUILDING: [],  # the ladder says when it is in production
 }
 
 
@@ -122,7 +123,8 @@ def portfolio_page(request: HttpRequest) -> HttpResponse:
         "seen": seen,
         "headline": pieces(_portfolio_headline(seen)),
         "facts": _facts(seen),
-        "quarters": [(quarter_name(quarter), lines, load) for quarter, lines, load in seen.quarters],
+        "quarters": [(quarter_name(one.starts_on), one) for one in seen.quarters],
+        "funnel": [(State(one.state).label, one) for one in seen.funnel],
         "states": [(state, State(state).label) for state in (*acting.OPEN, State.WON, State.LOST)],
         "sources": Candidate.Source.choices,
         "may_plan": can(viewer, "expansion.plan"),
@@ -168,7 +170,8 @@ def _candidate(request: HttpRequest, candidate_id: UUID) -> Candidate:
 
 def _initial(row: Candidate | None, request: HttpRequest) -> dict[str, Any]:
     if row is None:
-        return {"title": request.GET.get("title", "")[:200], "source": request.GET.get("source", "requested")}
+        asked = {name: request.GET.get(name, "")[:200] for name in ("title", "workflow")}
+        return {**asked, "source": request.GET.get("source", "requested")}
 
     def plain(amount: Any) -> str | None:
         return None if amount is None else f"{amount.normalize():f}"
@@ -207,12 +210,12 @@ def _portfolio_headline(seen: Portfolio) -> str:
 def _facts(seen: Portfolio) -> list[dict[str, Any]]:
     rate = f"{percent_text(seen.won / seen.decided, places=0)}" if seen.decided else "None decided yet"
     span = f"{seen.range[0] * 100:.0f} – {seen.range[1] * 100:.0f}%" if seen.range else ""
-    over = [(quarter_name(quarter), load) for quarter, _, load in seen.quarters if load.over]
+    over = [(quarter_name(one.starts_on), one.over) for one in seen.quarters if one.over]
     return [
         {"label": "Open candidates", "value": str(len(seen.lines))},
         {"label": "Value a month, weighted", "value": money_text(seen.value, seen.currency or "USD", places=0)},
         {"label": "Win rate", "value": rate,
          "note": f"{seen.won} of {seen.decided}, {span}{', small sample' if seen.is_small else ''}" if span else ""},
         {"label": "Over capacity", "value": over[0][0] if over else "No quarter",
-         "note": f"{over[0][1].over.normalize():f} weeks too many" if over else "", "tone": "warn"},
+         "note": f"{weeks(over[0][1])} too many" if over else "", "tone": "warn"},
     ]  # fmt: skip

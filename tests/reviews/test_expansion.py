@@ -22,7 +22,7 @@ from reviews.actions.expansion import (
     share,
     win_what_runs,
 )
-from reviews.calc.expansion import Load, Ready, evidence_of, expected, funnel, path_to_value
+from reviews.calc.expansion import Load, Ready, days_earlier, evidence_of, expected, funnel, path_to_value
 from reviews.models import Candidate, CandidateStep
 from reviews.reports.expansion import expansion_of, next_candidates, portfolio, suggestions
 from tests.factories import (
@@ -94,10 +94,35 @@ def test_a_quarter_holds_what_there_are_weeks_for() -> None:
 
 
 def test_the_funnel_counts_skipped_states_as_passed() -> None:
-    lines = {one.state: one for one in funnel([[("found", 1), ("agreed", 11)], [("found", 5), ("lost", 9)]])}
+    told = [([("found", 1), ("agreed", 11)], D(400)), ([("found", 5), ("lost", 9)], None)]
+    lines = {one.state: one for one in funnel(told)}
     assert [lines[state].count for state in ("found", "proposed", "agreed", "building")] == [2, 1, 1, 0]
     assert lines["agreed"].days == 10
     assert lines["won"].days is None
+    assert [(lines[state].value, lines[state].valued) for state in ("found", "agreed", "won")] == [
+        (400, 1), (400, 1), (0, 0),
+    ]  # fmt: skip
+
+
+def test_the_days_a_funnel_takes_are_the_median() -> None:
+    told = [([("found", 0), ("proposed", days)], None) for days in (2, 4, 9, 30)]
+    assert funnel(told)[1].days == 6  # between 4 and 9, to the even day
+
+
+@pytest.mark.parametrize(
+    ("remaining", "days", "more", "sooner"),
+    [("12000", 120, "3043.75", 60), ("12000", 120, "0", 0), ("0", 120, "10", None), ("12000", 0, "10", None)],
+)
+def test_how_many_days_sooner_a_commit_runs_out(remaining: str, days: int, more: str, sooner: int | None) -> None:
+    assert days_earlier(D(remaining), days, D(more)) == sooner
+
+
+@given(remaining=amounts, days=st.integers(1, 2000), one=amounts, other=amounts)
+def test_more_spend_never_makes_a_commit_last_longer(remaining: D, days: int, one: D, other: D) -> None:
+    less, more = (days_earlier(remaining, days, spend) for spend in sorted((one, other)))
+    assert less is not None
+    assert more is not None
+    assert 0 <= less <= more <= days
 
 
 # ---- kept
@@ -197,8 +222,77 @@ def test_the_portfolio_ranks_plans_and_counts_what_was_won(account: Account) -> 
     seen = portfolio(viewer)
     assert [line.row.title for line in seen.lines] == ["A", "B"]
     assert (seen.won, seen.decided, seen.value) == (0, 1, D("5980.0"))
-    assert [(load.planned, load.over) for _, _, load in seen.quarters] == [(4, 1)]
+    (plan,) = seen.quarters
+    assert (plan.load.planned, plan.load.weeks, plan.over) == (4, 3, 0)
+    assert plan.problems == ["Nobody answers for 2 candidates."]
     assert [line.row.title for line in portfolio(viewer, words="b").lines] == ["B"]
+
+
+def test_the_weeks_of_each_person_are_counted_whatever_is_filtered(account: Account) -> None:
+    viewer = _staff(account)
+    other = make_member(account.organization, Role.CSM)
+    enter(staff_of(account))
+    quarter, me = date(2026, 10, 1), viewer.user_id
+    assert me is not None
+    for title, owner in (("A", me), ("B", me), ("C", me), ("D", other.user_id)):
+        wanted = Estimate(title, D(100), D(1), D("2.5"), quarter=quarter, owner_id=owner)
+        add_candidate(viewer, account, wanted, "idea", NOW)
+    set_weeks(viewer, me, quarter, D(5))
+    set_weeks(viewer, other.user_id, quarter, D(13))
+    (plan,) = portfolio(viewer, words="nothing like it", state="lost").quarters
+    assert plan.over == D("2.5")  # the other's spare weeks do not do it
+    first, second = plan.problems
+    assert first.endswith("has 5 weeks and 7.5 weeks planned: 2.5 weeks too many.")
+    assert second == f"{account.name} plans 4 workflows: two or three a quarter are what a team brings in."
+
+
+def test_the_ladder_alone_says_what_is_won(account: Account) -> None:
+    viewer = _staff(account, Role.CSM)
+    row = add_candidate(viewer, account, Estimate("Lead enrichment"), "idea", NOW)
+    for _ in range(2):
+        with pytest.raises(ValidationError, match="won by itself"):
+            move(viewer, row, "won", "", NOW)
+        row = move(viewer, row, "agreed", "", NOW)
+    Workflow.objects.filter(pk=row.workflow_id).update(stage="production")
+    move(viewer, row, "won", "", NOW)
+    with pytest.raises(ValidationError, match="It is in production"):
+        move(viewer, row, "found", "", NOW)
+
+
+def test_two_candidates_do_not_share_a_workflow(account: Account) -> None:
+    viewer = _staff(account)
+    first, second = (add_candidate(viewer, account, Estimate("Lead enrichment"), "idea", NOW) for _ in range(2))
+    move(viewer, first, "agreed", "", NOW)
+    with pytest.raises(ValidationError, match="Rename"):
+        move(viewer, second, "agreed", "", NOW)
+
+
+def test_what_was_put_off_says_why_and_can_be_taken_up_again(account: Account) -> None:
+    viewer = _staff(account)
+    row = add_candidate(viewer, account, Estimate("X"), "idea", NOW)
+    move(viewer, row, "lost", "No budget before spring", NOW)
+    (closed,) = expansion_of(viewer, account, NOW).closed
+    assert (closed.reason, closed.on) == ("No budget before spring", date(2026, 10, 4))
+    assert move(viewer, row, "found", "", NOW).state == "found"
+    assert portfolio(viewer, state="found").decided == 0
+
+
+def test_readiness_says_what_is_there_and_what_is_missing(account: Account) -> None:
+    _peers(account, 2)
+    own = make_workflow(account, "Claims triage", stage="pilot")
+    viewer = _staff(account)
+    bare = add_candidate(viewer, account, Estimate("Bare"), "idea", NOW)
+    wired = add_candidate(viewer, account, Estimate("Claims triage", owner_id=viewer.user_id), "idea", NOW, own)
+    make_usage_day(account, make_meter(account.organization, "two"), date(2026, 10, 1), own)
+    ready = {line.row.pk: line.ready for line in expansion_of(viewer, account, NOW).lines}
+    missing, there = ready[bare.pk], ready[wired.pk]
+    assert missing is not None
+    assert there is not None
+    assert missing.words == "No events yet; nobody answers for it"
+    assert there.words.startswith("Events came; ")
+    assert "2 similar accounts run it" in there.words
+    assert "Peer" not in there.words
+    assert there.evidence > missing.evidence == D("0.3")
 
 
 def test_a_review_tells_shared_candidates_alone(account: Account) -> None:
@@ -212,11 +306,20 @@ def test_a_review_tells_shared_candidates_alone(account: Account) -> None:
 
 def test_pilots_without_use_stand_still(account: Account) -> None:
     old = timezone.now() - timedelta(days=90)
-    for name, stage in (("Old pilot", "pilot"), ("Live", "production")):
+    meter = make_meter(account.organization)
+    for name, stage, age in (("Old pilot", "pilot", None), ("Live", "production", None), ("Left", "building", 40),
+                             ("Busy", "pilot", 2)):  # fmt: skip
         flow = make_workflow(account, name, stage=stage)
         Workflow.objects.filter(pk=flow.pk).update(created_at=old)
+        if age:
+            make_usage_day(account, meter, (timezone.now() - timedelta(days=age)).date(), flow)
     viewer = _staff(account)
-    assert [flow.name for flow in expansion_of(viewer, account, timezone.now()).stalled] == ["Old pilot"]
+    found = {one.workflow.name: one.why for one in expansion_of(viewer, account, timezone.now()).stalled}
+    assert found["Old pilot"] == "never used"
+    assert found["Left"].startswith("not used since")
+    assert set(found) == {"Old pilot", "Left"}
+    late = expansion_of(viewer, account, timezone.now() + timedelta(days=10)).stalled
+    assert next(one.why for one in late if one.workflow.name == "Busy").startswith("used, but no step up since")
 
 
 def test_staff_add_move_and_share_in_the_browser_and_customers_never_open_it(account: Account) -> None:
