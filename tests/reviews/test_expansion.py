@@ -253,7 +253,7 @@ def test_the_ladder_alone_says_what_is_won(account: Account) -> None:
         with pytest.raises(ValidationError, match="won by itself"):
             move(viewer, row, "won", "", NOW)
         row = move(viewer, row, "agreed", "", NOW)
-    Workflow.objects.filter(pk=row.workflow_id).update(stage="production")
+    Workflow.objects.filter(account=account).update(stage="production")
     move(viewer, row, "won", "", NOW)
     with pytest.raises(ValidationError, match="It is in production"):
         move(viewer, row, "found", "", NOW)
