@@ -70,6 +70,10 @@ class CandidateLine:
         return self.row.workflow.get_stage_display() if self.row.workflow else "Not begun"
 
     @property
+    def quarter(self) -> str:
+        return f"Q{(self.row.quarter.month - 1) // 3 + 1} {self.row.quarter.year}" if self.row.quarter else ""
+
+    @property
     def in_the_way(self) -> Sequence[str]:
         return list(self.row.obstacles)
 

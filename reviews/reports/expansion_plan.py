@@ -27,8 +27,6 @@ class Person:
     @property
     def words(self) -> str:
         """In words what does not fit; empty when it does."""
-        if not self.is_told and self.count:
-            return "nobody said how many weeks there are"
         return f"{weeks(self.load.over)} too many" if self.load.over else ""
 
 
@@ -88,6 +86,11 @@ def _problems(rows: Sequence[Candidate], work: dict[str, list[Candidate]], peopl
         f"{one.name} has {weeks(one.load.weeks)} and {weeks(one.load.planned)} planned: {one.words}."
         for one in people
         if one.is_told and one.load.over
+    ]
+    said += [
+        f"Nobody said how many weeks {one.name} has: {weeks(one.load.planned)} are planned."
+        for one in people
+        if not one.is_told
     ]
     if work.get(""):
         said.append(f"Nobody answers for {counted(len(work['']), 'candidate')}.")

@@ -124,6 +124,7 @@ def portfolio_page(request: HttpRequest) -> HttpResponse:
         "headline": pieces(_portfolio_headline(seen)),
         "facts": _facts(seen),
         "quarters": [(quarter_name(one.starts_on), one) for one in seen.quarters],
+        "decided": _decided(seen),
         "funnel": [(State(one.state).label, one) for one in seen.funnel],
         "states": [(state, State(state).label) for state in (*acting.OPEN, State.WON, State.LOST)],
         "sources": Candidate.Source.choices,
@@ -205,6 +206,13 @@ def _portfolio_headline(seen: Portfolio) -> str:
     accounts = len({line.row.account_id for line in seen.lines})
     said = f"{counted(len(seen.lines), 'candidate')} in {counted(accounts, 'account')}"
     return f"{said} could bring {value} a month, weighted by evidence."
+
+
+def _decided(seen: Portfolio) -> str:
+    if not seen.decided:
+        return "No candidate is decided yet"
+    sample = ": a small sample" if seen.is_small else ""
+    return f"{seen.won} won of {seen.decided} decided{sample}"
 
 
 def _facts(seen: Portfolio) -> list[dict[str, Any]]:
