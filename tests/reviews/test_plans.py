@@ -30,6 +30,7 @@ from reviews.actions.plans import (
 from reviews.calc.milestones import makes_a_circle, timeliness
 from reviews.calc.objectives import progress
 from reviews.calc.plan_templates import TEMPLATES, template_for
+from reviews.exports.plan_pdf import on_paper, plan_pdf
 from reviews.models import AdoptionPlan, Milestone, Objective, PlanComment, PlanLink
 from reviews.reports.plans import active_plan
 from tests.factories import (
@@ -351,3 +352,33 @@ def test_short_passcodes_and_long_links_are_refused(account: Account) -> None:
         make_link(viewer, plan, 14, "short", NOW)
     with pytest.raises(ValidationError, match="90"):
         make_link(viewer, plan, 91, "", NOW)
+
+
+# ---- on paper
+
+
+def test_the_plan_on_paper_tells_what_is_shared_whoever_prints_it(account: Account, client: object) -> None:
+    viewer = _staff(account)
+    plan = make_plan(viewer, account, "Year one", START, END, NOW, TEMPLATES[2])
+    save_milestone(viewer, plan, Step("Shared step", END, detail="#strong [*no* markup]"), NOW)
+    save_milestone(viewer, plan, Step("Secret step", END, is_shared=False), NOW)
+    said = on_paper(account, plan, NOW)
+    steps = [one["title"] for one in said["milestones"]]
+    assert "Shared step" in steps
+    assert "The commit is used" in [one["title"] for one in said["objectives"]]
+    assert "Secret step" not in str(said)
+    assert "top-up talk" not in str(said)
+    for paper in ("a4", "letter"):
+        assert plan_pdf(account, plan, NOW, paper).startswith(b"%PDF")
+    with pytest.raises(KeyError):
+        plan_pdf(account, plan, NOW, "a5")
+
+
+def test_a_viewer_of_the_customer_gets_the_pdf_once_there_is_a_plan(account: Account) -> None:
+    client = signed_in(make_member(account, Role.PORTAL_VIEWER))
+    url = reverse("reviews:plan_pdf", args=[account.pk])
+    assert client.get(url).status_code == 404
+    _plan(account, _staff(account))
+    answer = client.get(url)
+    assert answer["Content-Type"] == "application/pdf"
+    assert answer.content.startswith(b"%PDF")
