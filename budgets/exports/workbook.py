@@ -15,7 +15,7 @@ _LARGE = 20_000  # rows of a sheet from which on they are written to disk one by
 _OPTIONS = {
     "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False,
 }  # fmt: skip
-_WIDTHS = {"text": 24, "money": 16, "date": 12, "percent": 11, "number": 12}
+_WIDTHS = {"text": 24, "money": 16, "date": 12, "percent": 11, "number": 12, "exact": 12}
 _HEAD = 3  # the row of the column names
 _COLORS = {"area": "#C9C5F7", "lines": ("#9AA1B2", "#5146E5", "#9AA1B2")}
 
@@ -55,7 +55,8 @@ class _Formats:
         """Return the format of a kind of cell; money shows what its currency has."""
         places = exponent(currency) if kind == "money" and currency else 2
         if (kind, places, strong) not in self.made:
-            shown = {"date": "yyyy-mm-dd", "percent": "0.0%", "number": "#,##0", "text": "@"}
+            shown = {"date": "yyyy-mm-dd", "percent": "0.0%", "number": "#,##0", "text": "@",
+                     "exact": "#,##0.00####"}  # fmt: skip
             shown["money"] = "#,##0" + ("." + "0" * places if places else "")
             options: dict[str, object] = {"num_format": shown[kind]}
             if kind == "date":
@@ -159,7 +160,7 @@ class _Sheet:
         told = self.table.chart
         if told is None:
             return
-        chart = self.book.add_chart({"type": "area"})
+        chart = self.book.add_chart({"type": "column" if told.bars else "area"})
         lines = self.book.add_chart({"type": "line"})
         for label in told.areas:
             chart.add_series(self._series(told.across, label) | {"fill": {"color": _COLORS["area"]}})
@@ -169,10 +170,15 @@ class _Sheet:
             chart.combine(lines)
         chart.set_title({"name": told.title, "name_font": {"size": 12}})
         chart.set_x_axis({"date_axis": True, "num_format": "mmm yy", "major_unit": 1, "major_unit_type": "months"})
-        chart.set_y_axis({"num_format": "#,##0", "major_gridlines": {"visible": True, "line": {"color": "#E4E7EC"}}})
+        grid = {"num_format": "#,##0", "major_gridlines": {"visible": True, "line": {"color": "#E4E7EC"}}}
+        chart.set_y_axis(grid | ({"min": 0} if told.bars and self._is_never_below_zero(told.areas) else {}))
         chart.set_legend({"position": "bottom"})
         chart.set_size({"width": 980, "height": 420})
         self.sheet.insert_chart(_HEAD, len(self.table.columns) + 1, chart)
+
+    def _is_never_below_zero(self, labels: tuple[str, ...]) -> bool:
+        cells = (row[self.table.at(label)] for row in self.table.rows for label in labels)
+        return all(cell >= 0 for cell in cells if isinstance(cell, Decimal))
 
     def _series(self, across: str, label: str) -> dict[str, object]:
         where, at = self.table.at(across), self.table.at(label)

@@ -10,7 +10,7 @@ from typing import Literal
 
 from consumption_cs.lib.money import exponent, round_to
 
-Kind = Literal["text", "money", "date", "percent", "number"]
+Kind = Literal["text", "money", "date", "percent", "number", "exact"]  # exact: a number with its small parts
 Cell = str | Decimal | date | None
 Row = Sequence[Cell]
 ZERO = Decimal(0)
@@ -29,12 +29,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Labels of columns: `areas` and `lines` over `across`, one of the table's date columns."""
+    """Labels of columns: `areas` and `lines` over `across`, one of the table's date columns; the areas of sums of
+    whole months are `bars`."""
 
     title: str
     across: str
     areas: tuple[str, ...]
     lines: tuple[str, ...]
+    bars: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from budgets.reports.document import Column, Document, Row, Table
+from budgets.reports.document import Chart, Column, Document, Row, Table
 from reviews.models import ValueReview
 from reviews.reports.review_page import shown
 
@@ -54,10 +54,11 @@ def _tables(figures: Mapping[str, Any]) -> Sequence[Table]:
                 for row in figures["spend"]["months"]
             ],
             currency,
+            chart=Chart("Spend and budget by month", "Month", ("Spend",), ("Budget",), bars=True),
         ),
         Table(
             "Value", "Value of outcomes", "Only what the customer confirmed is counted; the rest is empty.",
-            (Column("Workflow"), Column("Outcomes", "number", True), Column("Value of one", "number"),
+            (Column("Workflow"), Column("Outcomes", "number", True), Column("Value of one", "exact"),
              Column("Value", "money", True), Column("State"), Column("Who"), Column("On", "date")),
             [
                 (row["name"], _d(row["outcomes"]), _d(row["value_each"]), _d(row["value"]), row["state"], row["who"],
@@ -87,7 +88,7 @@ def _tables(figures: Mapping[str, Any]) -> Sequence[Table]:
         ),
         Table(
             "Next", "What comes next", "Estimates of a month.",
-            (Column("Workflow"), Column("Rung"), Column("Value", "money"), Column("Effort in weeks", "number"),
+            (Column("Workflow"), Column("Rung"), Column("Value", "money"), Column("Effort in weeks", "exact"),
              Column("Spend", "money"), Column("Why")),
             [
                 (row["title"], row["rung"], _d(row["value"]), _d(row["effort_weeks"]), _d(row["spend"]), row["why"])
@@ -139,7 +140,7 @@ def _burndown(figures: Mapping[str, Any], currency: str) -> Table:
         "Burndown", "Left of the commit", "As of the review; the forecast as it was then.",
         (Column("Day", "date"), Column("Left", "money"), Column("Low", "money"), Column("Likely", "money"),
          Column("High", "money")),
-        rows, currency,
+        rows, currency, chart=Chart("Left of the commit", "Day", ("Left",), ("Low", "Likely", "High")),
     )  # fmt: skip
 
 

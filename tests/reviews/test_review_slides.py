@@ -1,7 +1,8 @@
-"""A published review as slides: its figures, its order, its charts; the same bytes again."""
+"""A published review as files: slides with its figures, order and charts, a workbook, paper; the same bytes again."""
 
 import io
 import time
+import zipfile
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,14 +10,18 @@ from typing import Any
 import pytest
 from django.urls import reverse
 from django.utils import timezone
+from openpyxl import load_workbook
 from pptx import Presentation
 
 from accounts.models import Account, Role
+from budgets.exports.workbook import workbook
 from consumption_cs.lib.tenancy import Viewer, enter
 from reviews.actions.value_reviews import edit_draft, make_draft, publish
+from reviews.exports.review_pdf import review_pdf
 from reviews.exports.review_pptx import review_pptx
 from reviews.models import ValueReview
 from reviews.reports.review_page import shown
+from reviews.reports.review_tables import review_document
 from tests.factories import (
     make_account,
     make_member,
@@ -106,3 +111,24 @@ def test_an_account_without_outcomes_has_slides_that_say_so() -> None:
     account = make_account(make_organization())
     deck: Any = Presentation(io.BytesIO(review_pptx(_review(account, workflows=0))))
     assert len(deck.slides) >= 2
+
+
+def test_the_workbook_shows_small_values_whole_and_has_native_charts() -> None:
+    review = _review(make_account(make_organization()))
+    review.content["figures"]["values"][0] |= {"value_each": "0.0042", "value": "10.00"}
+    made = workbook(review_document(review))
+    sheet = load_workbook(io.BytesIO(made))["Value"]
+    cell = next(cell for row in sheet.iter_rows() for cell in row if cell.value == 0.0042)
+    assert cell.number_format == "#,##0.00####"
+    with zipfile.ZipFile(io.BytesIO(made)) as parts:
+        charts = [parts.read(name).decode() for name in parts.namelist() if name.startswith("xl/charts/chart")]
+    assert any("<c:barChart>" in chart for chart in charts)
+
+
+def test_the_paper_has_the_spend_of_each_month() -> None:
+    review = _review(make_account(make_organization()))
+    page = shown(review.content, review.hash)
+    assert len(page["sections"]["spend"]["months"]) >= 2
+    first = review_pdf(review)
+    assert first.startswith(b"%PDF")
+    assert review_pdf(review) == first
