@@ -101,6 +101,7 @@ def test_what_is_on_the_page_is_what_is_published() -> None:
     refused = client.post(url, _posted(draft, lead="We saved 77."))
     assert refused.status_code == 422
     assert "It is not published" in refused.content.decode()
+    assert f'action="{_url("review_draft", account, draft)}"' in refused.content.decode()  # Keep does not publish
     client.post(url, _posted(draft, lead="It cost {spend}, all told."))
     enter(staff_of(account))
     review = ValueReview.objects.get()
