@@ -18,6 +18,7 @@ from reviews.views import (
     outcomes,
     plan_files,
     plan_link,
+    plan_templates,
     plans,
     play_runs,
     plays,
@@ -94,6 +95,13 @@ urlpatterns: list[URLPattern] = [
     path("accounts/<uuid:account_id>/plan/<uuid:adoption_plan_id>/comments/", plans.plan_comment, name="plan_comment"),
     path("accounts/<uuid:account_id>/plan/<uuid:adoption_plan_id>/links/", plans.link_new, name="link_new"),
     path("accounts/<uuid:account_id>/plan/links/<uuid:link_id>/end/", plans.link_end, name="link_end"),
+    path(
+        "accounts/<uuid:account_id>/plan/<uuid:adoption_plan_id>/template/",
+        plan_templates.template_keep,
+        name="template_keep",
+    ),
+    path("plans/templates/", plan_templates.plan_templates, name="plan_templates"),
+    path("plans/templates/<uuid:template_id>/remove/", plan_templates.template_remove, name="template_remove"),
     path("p/<str:token>/", plan_link.shared_plan, name="shared_plan"),
     path("accounts/<uuid:account_id>/reviews/new/", review_drafts.new_review, name="new_review"),
     path(

@@ -1,8 +1,13 @@
 """Adoption plans to begin with. Days count from the plan's start; two or three workflows a quarter are the guide."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
+from reviews.calc.objectives import MEASURES
+
+A_YEAR = 364
 A_QUARTER = 3  # workflows that one quarter can bring into production
 
 
@@ -12,7 +17,7 @@ class ObjectiveOutline:
 
     title: str
     metric: str
-    target: Decimal
+    target: Decimal | None
     due: int
 
 
@@ -100,3 +105,42 @@ TEMPLATES: tuple[Outline, ...] = (
 def template_for(segment: str) -> Outline:
     """Return the template that fits a segment; the middle one where none is made for it."""
     return next((one for one in TEMPLATES if segment in one.segments), TEMPLATES[1])
+
+
+def outline_from(key: str, name: str, segment: str, body: Mapping[str, Any]) -> Outline:
+    """Return the outline that an organization keeps as {days, objectives, milestones}; targets are decimal strings."""
+    objectives = tuple(
+        ObjectiveOutline(
+            one["title"],
+            one["metric"] if one["metric"] in MEASURES else "",
+            None if one["target"] is None else _D(one["target"]),
+            one["due"],
+        )
+        for one in body.get("objectives", ())
+    )
+    milestones = tuple(
+        MilestoneOutline(one["title"], one["due"], one["side"], one["is_shared"]) for one in body.get("milestones", ())
+    )
+    about = f"{len(objectives)} objectives and {len(milestones)} milestones."
+    segments = (segment,) if segment else ()
+    return Outline(key, name, about, segments, body.get("days", A_YEAR), objectives, milestones)
+
+
+def body_of(outline: Outline) -> dict[str, Any]:
+    """Return how an outline is kept; `outline_from` reads it back."""
+    return {
+        "days": outline.days,
+        "objectives": [
+            {
+                "title": one.title,
+                "metric": one.metric,
+                "target": None if one.target is None else f"{one.target.normalize():f}",
+                "due": one.due,
+            }
+            for one in outline.objectives
+        ],
+        "milestones": [
+            {"title": one.title, "due": one.due, "side": one.side, "is_shared": one.is_shared}
+            for one in outline.milestones
+        ],
+    }

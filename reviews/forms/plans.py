@@ -11,7 +11,7 @@ from reviews.actions.plan_links import LEAST_PASSCODE, MOST_DAYS
 from reviews.actions.plans import Goal, Step
 from reviews.calc.milestones import KINDS
 from reviews.calc.objectives import MEASURES
-from reviews.calc.plan_templates import TEMPLATES
+from reviews.calc.plan_templates import Outline
 from reviews.calc.production import LADDER
 from reviews.models import Milestone
 from usage.models import Workflow
@@ -37,10 +37,23 @@ class PlanForm(forms.Form):
     title = forms.CharField(max_length=120, label="Name")
     starts_on = forms.DateField(widget=_day(), label="First day")
     ends_on = forms.DateField(widget=_day(), label="Ends before")
-    template = forms.ChoiceField(
-        choices=[("", "Nothing: an empty plan"), *((one.key, f"{one.name}. {one.about}") for one in TEMPLATES)],
-        required=False, label="Begin with", widget=forms.RadioSelect,
-    )  # fmt: skip
+    template = forms.ChoiceField(required=False, label="Begin with", widget=forms.RadioSelect)
+
+    def __init__(self, outlines: Sequence[Outline], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["template"].choices = [  # type: ignore[attr-defined]
+            ("", "Nothing: an empty plan"),
+            *((one.key, f"{one.name}. {one.about}") for one in outlines),
+        ]
+
+
+class TemplateForm(forms.Form):
+    """What a plan is kept as, for other accounts to begin with."""
+
+    name = forms.CharField(max_length=120, label="Name of the template")
+    segment = forms.ChoiceField(
+        choices=[("", "Any segment"), *Account.Segment.choices], required=False, label="For accounts of"
+    )
 
 
 class ObjectiveForm(forms.Form):

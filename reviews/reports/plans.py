@@ -156,10 +156,18 @@ def _objective(row: Objective, measured: Measured, account: Account, today: date
         found,
         measure_text(row.metric, known, account.currency) if known is not None else "not measured yet",
         measure_text(row.metric, row.target or ZERO, account.currency),
-        measure_text(row.metric, row.start_value, account.currency) if row.start_value is not None else "",
+        _start(row, account.currency, comes_down=down),
         _width(found.share or ZERO),
         _width(found.expected),
     )
+
+
+def _start(row: Objective, currency: str, *, comes_down: bool) -> str:
+    """Where the way began; nothing where that is not known or was at the target already."""
+    start, target = row.start_value, row.target or ZERO
+    if start is None or (start <= target if comes_down else start >= target):
+        return ""
+    return measure_text(row.metric, start, currency)
 
 
 def measure_text(metric: str, value: Decimal, currency: str) -> str:

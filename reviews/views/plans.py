@@ -20,9 +20,9 @@ from consumption_cs.lib.periods import day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer
 from reviews.actions import plan_links
 from reviews.actions import plans as acting
-from reviews.calc.plan_templates import TEMPLATES, template_for
-from reviews.forms.plans import CommentForm, LinkForm, MilestoneForm, ObjectiveForm, PlanForm
+from reviews.forms.plans import CommentForm, LinkForm, MilestoneForm, ObjectiveForm, PlanForm, TemplateForm
 from reviews.models import AdoptionPlan, Milestone, MilestoneNeed, Objective, PlanLink
+from reviews.reports.plan_outlines import outline_for, outlines
 from reviews.reports.plan_words import plan_facts, plan_headline, plan_lead, quarter_warning
 from reviews.reports.plans import PlanShown, active_plan
 from reviews.views.headlines import pieces
@@ -42,6 +42,7 @@ def plan(request: HttpRequest, account_id: UUID) -> HttpResponse:
         "freshness": data_through(viewer, now),
         "comment": CommentForm(),
         "link": LinkForm(),
+        "template": TemplateForm(),
         "links": _links(viewer, shown, now),
         "secret": request.session.pop("plan_link", "") if viewer.is_staff else "",
     }
@@ -65,15 +66,16 @@ def page_context(shown: PlanShown | None, viewer: Viewer, account: Account) -> d
 def plan_new(request: HttpRequest, account_id: UUID) -> HttpResponse:
     """Begin a plan, empty or from what fits the segment; the present one is closed."""
     viewer, account, now = viewer_of(request), account_of(request), timezone.now()
-    fits, today = template_for(account.segment), day_of(now, zone_of(account.timezone))
+    choices = outlines(viewer)
+    fits, today = outline_for(account, choices), day_of(now, zone_of(account.timezone))
     first = {
         "title": f"Adoption plan {today.year}", "starts_on": today, "ends_on": today + timedelta(days=fits.days),
         "template": fits.key,
     }  # fmt: skip
-    form = PlanForm(request.POST if request.method == "POST" else None, initial=first)
+    form = PlanForm(choices, request.POST if request.method == "POST" else None, initial=first)
     if form.is_bound and form.is_valid():
         said = form.cleaned_data
-        outline = next((one for one in TEMPLATES if one.key == said["template"]), None)
+        outline = next((one for one in choices if one.key == said["template"]), None)
         try:
             acting.make_plan(viewer, account, said["title"], said["starts_on"], said["ends_on"], now, outline)
         except ValidationError as problem:
@@ -82,6 +84,7 @@ def plan_new(request: HttpRequest, account_id: UUID) -> HttpResponse:
             messages.success(request, "The plan is made. Add who answers for what, then share it.")
             return redirect("reviews:plan", account.pk)
     context = {"account": account, "form": form, "title": "A new adoption plan", "save": "Make the plan"}
+    context["templates_url"] = reverse("reviews:plan_templates")
     return render(request, "reviews/plan_form.html", context, status=422 if form.errors else 200)
 
 

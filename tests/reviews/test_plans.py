@@ -15,6 +15,7 @@ from accounts.models import Account, Role
 from budgets.models import Budget
 from consumption_cs.lib.tenancy import Viewer, enter
 from reviews.actions.plan_links import MOST_FAILURES, end_link, make_link, open_link
+from reviews.actions.plan_templates import keep_template, remove_template
 from reviews.actions.plans import (
     Goal,
     Step,
@@ -29,9 +30,10 @@ from reviews.actions.plans import (
 )
 from reviews.calc.milestones import makes_a_circle, timeliness
 from reviews.calc.objectives import progress
-from reviews.calc.plan_templates import TEMPLATES, template_for
+from reviews.calc.plan_templates import TEMPLATES, outline_from, template_for
 from reviews.exports.plan_pdf import on_paper, plan_pdf
-from reviews.models import AdoptionPlan, Milestone, Objective, PlanComment, PlanLink
+from reviews.models import AdoptionPlan, Milestone, Objective, PlanComment, PlanLink, PlanTemplate
+from reviews.reports.plan_outlines import outline_for, outlines
 from reviews.reports.plans import active_plan
 from tests.factories import (
     make_account,
@@ -382,3 +384,50 @@ def test_a_viewer_of_the_customer_gets_the_pdf_once_there_is_a_plan(account: Acc
     answer = client.get(url)
     assert answer["Content-Type"] == "application/pdf"
     assert answer.content.startswith(b"%PDF")
+
+
+# ---- templates of the organization
+
+
+def test_a_plan_is_kept_as_a_template_and_begins_another(account: Account) -> None:
+    viewer = _staff(account)
+    plan = make_plan(viewer, account, "Year one", START, END, NOW, TEMPLATES[2])
+    save_milestone(viewer, plan, Step("Private step", END, detail="Names", is_shared=False), NOW)
+    row = keep_template(viewer, plan, " Our year ", account.segment, NOW)
+    kept = outlines(viewer)[0]
+    assert (kept.name, kept.key, kept.days) == ("Our year", str(row.pk), (END - START).days)
+    assert kept.objectives == TEMPLATES[2].objectives
+    assert outline_for(account, outlines(viewer)) == kept
+    again = make_plan(viewer, account, "Year two", END, END + timedelta(days=364), NOW, kept)
+    titles = set(Milestone.objects.filter(plan=again).values_list("title", "is_shared"))
+    assert ("Private step", False) in titles
+    assert len(titles) == len(TEMPLATES[2].milestones) + 1
+    assert outline_from("k", "n", "", {"objectives": [{"title": "t", "metric": "gone", "target": None, "due": 1}]})
+    remove_template(viewer, row)
+    assert outlines(viewer) == list(TEMPLATES)
+
+
+def test_an_empty_plan_is_no_template_and_the_customer_keeps_none(account: Account) -> None:
+    viewer = _staff(account)
+    plan = _plan(account, viewer)
+    with pytest.raises(ValidationError, match="empty"):
+        keep_template(viewer, plan, "Nothing", "", NOW)
+    with pytest.raises(ValidationError, match="name"):
+        keep_template(viewer, plan, " ", "", NOW)
+    with pytest.raises(PermissionDenied):
+        keep_template(_portal(account), plan, "Theirs", "", NOW)
+
+
+def test_staff_keep_and_remove_a_template_in_the_browser(account: Account) -> None:
+    viewer = _staff(account)
+    plan = make_plan(viewer, account, "Year one", START, END, NOW, TEMPLATES[1])
+    client = signed_in(make_member(account.organization, Role.CSM))
+    kept = client.post(reverse("reviews:template_keep", args=[account.pk, plan.pk]), {"name": "Ours", "segment": ""})
+    assert kept["Location"] == reverse("reviews:plan_templates")
+    assert "Ours" in client.get(reverse("reviews:plan_templates")).content.decode()
+    assert "Ours" in client.get(reverse("reviews:plan_new", args=[account.pk])).content.decode()
+    enter(viewer)
+    row = PlanTemplate.objects.get()
+    client.post(reverse("reviews:template_remove", args=[row.pk]))
+    enter(viewer)
+    assert not PlanTemplate.objects.exists()
