@@ -1,6 +1,6 @@
 """The week of a book: commit drawn, who is new in the queue, who left, what moved; for the page and Monday's mail."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -17,6 +17,7 @@ from reviews.calc.book_week import Change, Then, change
 from reviews.models import Cover, HealthDay
 from reviews.reports.measured import Measured, metrics_on
 from reviews.reports.queue import numbers_of
+from reviews.reports.value_due import due_words, value_due
 
 ZERO = Decimal(0)
 DAYS = 7
@@ -39,6 +40,7 @@ class Week:
     earlier: list[tuple[str, int]] = field(default_factory=list)
     down: list[tuple[str, int]] = field(default_factory=list)
     errors: list[Decimal] = field(default_factory=list)
+    due: Counter[str] = field(default_factory=Counter)  # what waits for somebody in the value of accounts, by kind
 
     @property
     def error(self) -> Decimal | None:
@@ -68,7 +70,7 @@ class Line:
 
 
 def weeks_of(viewer: Viewer, ends_on: date, people: Collection[UUID]) -> dict[UUID | None, Week]:
-    """Return the week of each of these people's accounts, and under None that of all. Seven queries."""
+    """Return the week of each of these people's accounts, and under None that of all. Twelve queries."""
     accounts = list(Account.objects.visible_to(viewer).order_by("name", "pk"))
     starts_on = ends_on - timedelta(days=DAYS)
     found: dict[UUID | None, Week] = {pk: Week(starts_on, ends_on) for pk in (None, *people)}
@@ -101,6 +103,7 @@ class _Facts:
         self.scores_after = _scores(viewer.organization_id, last)
         self.scores_before = _scores(viewer.organization_id, first)
         self.drawn = _drawn(viewer, ends_on)
+        self.due = value_due(viewer, ends_on)
 
     def add(self, week: Week, account: Account) -> None:
         pk, name = account.pk, account.name
@@ -119,6 +122,7 @@ class _Facts:
             week.earlier.append((name, found.earlier))
         if found.down:
             week.down.append((name, found.down))
+        week.due.update(one.kind for one in self.due.get(pk, ()))
         error = self.after[pk].number("forecast_error_percent")
         if error is not None:
             week.errors.append(error)
@@ -153,7 +157,9 @@ def lines(week: Week) -> list[Line]:
     """Return the figures of a week as they are shown and mailed."""
     error = week.error
     good = error is not None and error <= ERROR_TARGET
+    waits = [Line("Value waits for somebody", str(week.due.total()), due_words(week.due))] if week.due else []
     return [
+        *waits,
         Line("Commit drawn", _money(week.drawn), _on_the_week_before(week)),
         Line("New in the queue", str(len(week.new)), _names(week.new)),
         Line("Left the queue", str(len(week.left)), _names(week.left), "good" if week.left else ""),
