@@ -124,6 +124,7 @@ def portfolio_page(request: HttpRequest) -> HttpResponse:
         "headline": pieces(_portfolio_headline(seen)),
         "facts": _facts(seen),
         "quarters": [(quarter_name(one.starts_on), one) for one in seen.quarters],
+        "planned": _planned(seen),
         "decided": _decided(seen),
         "funnel": [(State(one.state).label, one) for one in seen.funnel],
         "states": [(state, State(state).label) for state in (*acting.OPEN, State.WON, State.LOST)],
@@ -206,6 +207,17 @@ def _portfolio_headline(seen: Portfolio) -> str:
     accounts = len({line.row.account_id for line in seen.lines})
     said = f"{counted(len(seen.lines), 'candidate')} in {counted(accounts, 'account')}"
     return f"{said} could bring {value} a month, weighted by evidence."
+
+
+def _planned(seen: Portfolio) -> str:
+    if not seen.quarters:
+        return "No quarter is planned"
+    over = next((one for one in seen.quarters if one.over), None)
+    if over is not None:
+        return f"{quarter_name(over.starts_on)} is {weeks(over.over)} over what there is"
+    if any(one.problems for one in seen.quarters):
+        return "The plan by quarter has open questions"
+    return "What is planned fits the weeks there are"
 
 
 def _decided(seen: Portfolio) -> str:

@@ -246,6 +246,29 @@ def test_the_weeks_of_each_person_are_counted_whatever_is_filtered(account: Acco
     assert second == f"{account.name} plans 4 workflows: two or three a quarter are what a team brings in."
 
 
+def test_leaders_see_in_words_what_does_not_fit_a_quarter(account: Account) -> None:
+    client = signed_in(make_member(account.organization, Role.LEADER))
+    page = reverse("reviews:portfolio")
+    assert "No quarter is planned" in client.get(page).content.decode()
+    viewer = _staff(account)
+    quarter, me = date(2026, 10, 1), viewer.user_id
+    assert me is not None
+    wanted = Estimate("A", D(100), D(1), D(4), quarter=quarter, owner_id=me)
+    row = add_candidate(viewer, account, wanted, "idea", NOW)
+    assert "has open questions" in client.get(page).content.decode()
+    enter(staff_of(account))
+    set_weeks(viewer, me, quarter, D(3))
+    text = client.get(page).content.decode()
+    assert "Q4 2026 is 1 week over what there is" in text
+    assert "No candidate is decided yet" in text
+    enter(staff_of(account))
+    set_weeks(viewer, me, quarter, D(4))
+    assert "What is planned fits" in client.get(page).content.decode()
+    enter(staff_of(account))
+    move(viewer, row, "lost", "no budget", NOW)
+    assert "0 won of 1 decided: a small sample" in client.get(page).content.decode()
+
+
 def test_the_ladder_alone_says_what_is_won(account: Account) -> None:
     viewer = _staff(account, Role.CSM)
     row = add_candidate(viewer, account, Estimate("Lead enrichment"), "idea", NOW)
