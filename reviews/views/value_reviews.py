@@ -21,6 +21,7 @@ from reviews.forms.value_reviews import CommentForm, CorrectionForm, SignForm
 from reviews.models import ReviewDraft, ValueReview
 from reviews.reports.review_page import margin_text, shown
 from reviews.reports.review_signs import beside
+from reviews.reports.review_since import since
 from reviews.reports.review_tables import review_document
 from reviews.reports.value_review_list import review_list
 from reviews.views.headlines import pieces
@@ -173,5 +174,6 @@ def _context(viewer: Viewer, review: ValueReview) -> dict[str, Any]:
         "sign": SignForm(),
         "said": CommentForm(),
         "note": CorrectionForm(),
+        "since": since(review.before.content, review.content) if review.before and is_intact else [],
         "later": ValueReview.objects.visible_to(viewer).filter(before=review).first(),
     }
