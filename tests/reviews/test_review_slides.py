@@ -132,3 +132,15 @@ def test_the_paper_has_the_spend_of_each_month() -> None:
     first = review_pdf(review)
     assert first.startswith(b"%PDF")
     assert review_pdf(review) == first
+
+
+@pytest.mark.parametrize("name", ["review_pptx", "review_pdf", "review_xlsx"])
+def test_files_of_a_review_are_nobody_elses(name: str) -> None:
+    account = make_account(make_organization())
+    review, other = _review(account), make_account(account.organization, key="other", name="Other")
+    neighbour = signed_in(make_member(other, Role.PORTAL_OWNER))
+    stranger = signed_in(make_member(make_organization(), Role.ADMIN))
+    for client in (neighbour, stranger):
+        for of in (account, other):
+            answer = client.get(reverse(f"reviews:{name}", args=[of.pk, review.pk]))
+            assert answer.status_code in (403, 404)
