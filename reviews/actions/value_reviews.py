@@ -241,9 +241,7 @@ def sign(viewer: Viewer, review: ValueReview, title: str, now: datetime) -> Revi
     if not viewer.is_portal or viewer.user_id is None:
         raise ValidationError("Only the customer signs off a review.")
     if not is_intact(review):
-        raise ValidationError(
-            "This review does not match its hash, so it cannot be signed. Ask for a new one."
-        )
+        raise ValidationError("This review does not match its hash, so it cannot be signed. Ask for a new one.")
     person = User.objects.get(pk=viewer.user_id)
     try:
         with transaction.atomic():

@@ -109,7 +109,8 @@ def test_every_segment_has_an_outline_within_its_days() -> None:
     for segment in Account.Segment.values:
         outline = template_for(segment)
         assert outline in TEMPLATES
-        assert all(0 < one.due <= outline.days for one in (*outline.objectives, *outline.milestones))
+        dues = [one.due for one in outline.objectives] + [one.due for one in outline.milestones]
+        assert all(0 < due <= outline.days for due in dues)
 
 
 # ---- kept
@@ -206,7 +207,7 @@ def test_each_side_completes_its_own_and_again_changes_nothing(account: Account)
 def test_data_tick_milestones_once_and_people_cannot(account: Account) -> None:
     viewer = _staff(account)
     plan = _plan(account, viewer)
-    flow = account.workflow_set.get()  # type: ignore[attr-defined]
+    flow = account.workflow_set.get()
     row = save_milestone(
         viewer, plan, Step("Budget", date(2026, 11, 1), workflow=flow, condition={"kind": "budget", "need": None}), NOW
     )
