@@ -254,6 +254,8 @@ def _lead_decision(figures: Mapping[str, Any]) -> str:
     commit = figures["commit"]
     if not commit or not commit["decide_by"]:
         return ""
+    if commit["decide_by"] < figures["as_of"][:10]:
+        return "A decision on topping up the commit was due by {decide_by}."
     return "One decision is needed by {decide_by}: whether to top up the commit."
 
 

@@ -24,6 +24,7 @@ from reviews.actions.value_reviews import (
 )
 from reviews.models import OutcomeAnswer, OutcomeTerms, ReviewDraft, ReviewSignature, ValueReview
 from reviews.reports.value_review import Asked, find_figures
+from reviews.reports.value_review_words import first_text
 from tests.factories import (
     make_account,
     make_member,
@@ -191,6 +192,13 @@ def test_the_number_of_queries_does_not_grow_with_workflows(django_assert_max_nu
         make_usage_day(account, meter, START, make_workflow(account, f"Flow {number}"))
     with django_assert_max_num_queries(45):
         find_figures(_asked(account))
+
+
+def test_a_decision_whose_day_has_passed_is_told_as_overdue() -> None:
+    account, _, _ = _account()
+    figures = find_figures(_asked(account))
+    for day, words in (("2026-10-05", "is needed by {decide_by}"), ("2026-10-03", "was due by {decide_by}")):
+        assert words in first_text(figures | {"commit": {"decide_by": day, "p50": None}})["lead"]
 
 
 # ---- drafts
