@@ -96,6 +96,11 @@ BEAT: dict[str, dict[str, Any]] = {
         "schedule": crontab(minute=20),
         "options": {"expires": 1800},
     },
+    "reminders": {
+        "task": "reviews.tasks.remind_all",
+        "schedule": crontab(minute=25),
+        "options": {"expires": 1800},
+    },
     "recipes": {
         "task": "reviews.tasks.try_all_recipes",
         "schedule": timedelta(minutes=5),

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from accounts.reports import organization_ids
-from reviews.actions import digests, expansion, ladder, margin_watch, measure, plans, recipes
+from reviews.actions import digests, expansion, ladder, margin_watch, measure, plans, recipes, reminders
 
 
 @shared_task
@@ -41,6 +41,19 @@ def try_all_recipes() -> None:
     """The tick, for what a lost push or a stopped worker left behind."""
     for organization_id in organization_ids():
         try_recipes.delay(str(organization_id))
+
+
+@shared_task
+def remind_all() -> None:
+    """Have each organization's people hear what waits for them, in the morning of each account."""
+    for organization_id in organization_ids():
+        remind.delay(str(organization_id))
+
+
+@shared_task(soft_time_limit=900, time_limit=960)
+def remind(organization_id: str) -> None:
+    """Write one organization's reminders of today."""
+    reminders.remind(UUID(organization_id), timezone.now())
 
 
 @shared_task

@@ -41,7 +41,9 @@ def value_due(viewer: Viewer, today: date) -> Mapping[UUID, list[Due]]:
     newest: dict[UUID, datetime] = {}
     for workflow, at in answered:
         newest[workflow] = max(at, newest.get(workflow, at))
-    for row in waiting.select_related("workflow"):
+    # Of several proposals for a workflow the newest waits, once.
+    latest = {row.workflow_id: row for row in waiting.select_related("workflow").order_by("proposed_at", "pk")}
+    for row in latest.values():
         if row.workflow_id not in newest or newest[row.workflow_id] < row.proposed_at:
             found[row.account_id].append(Due("value", row.workflow.name, row.proposed_at.date()))
     for review, title in _unsigned(viewer, today):
