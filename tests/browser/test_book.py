@@ -81,7 +81,7 @@ def test_a_morning_by_the_keyboard(visit: Callable[..., Page], csm: Membership) 
     expect(page).to_have_url(re.compile("q=kes"))
     page.go_back()
     expect(names(page)).to_have_text(["Bluefin", "Kestrel"])
-    expect(page.locator("header").first).to_be_visible()
+    page.wait_for_load_state("load")  # keys are a script's doing
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     page.keyboard.press("Escape")
