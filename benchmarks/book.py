@@ -194,11 +194,12 @@ def queries_of(path: str, cookie: str) -> int:
     from django.test import Client
     from django.test.utils import CaptureQueriesContext
 
-    client = Client(HTTP_COOKIE=cookie)
+    client = Client(HTTP_COOKIE=cookie, HTTP_HOST="127.0.0.1")
     client.get(path)
     with CaptureQueriesContext(connection) as queries:
-        if client.get(path).status_code != 200:
-            raise RuntimeError(f"{path} cannot be opened")
+        answer = client.get(path)
+        if answer.status_code != 200:
+            raise RuntimeError(f"{path} answered {answer.status_code}")
     return len(queries)
 
 
@@ -215,6 +216,7 @@ def measure(accounts: int, months: int, requests: int, *, quiet: bool = False) -
         organization, largest, cookie = make_world(accounts, months * 365 // 12, now.date(), stack.postgres.url)
         make_runs(organization, now)
         figures: Json = {"book_accounts": accounts} | nightly(organization, now)
+        say(f"book: nightly {figures['nightly_s']} s", quiet=quiet)
         # A week before too, so that what has moved can be told.
         from reviews.actions.measure import measure_days
 
