@@ -173,6 +173,7 @@ urlpatterns: list[URLPattern] = [
     path("retention/", leader.retention, name="retention"),
     path("retention/walk/", leader.walk, name="walk"),
     path("retention/walk.csv", leader.retention_file, name="retention_csv"),
+    path("retention/months.csv", leader.rolling_file, name="rolling_csv"),
     path("retention/evidence/", leader.evidence_list, name="evidence"),
     path("retention/evidence/<uuid:evidence_id>/", leader.evidence_decide, name="evidence_decide"),
     path("team/", team.team, name="team"),

@@ -6,10 +6,11 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-Kind = Literal["bar", "line", "area", "layer", "fan"]
+Kind = Literal["bar", "line", "area", "layer", "fan", "level"]
 Tone = Literal[
-    "main", "weak", "band", "second", "third", "flag", "good", "bad", "ghost", "line", "dash", "ref", "clear"
-]
+    "main", "weak", "band", "second", "third", "flag", "good", "bad", "ghost", "line", "dash", "second-dash", "ref",
+    "clear", "ink",
+]  # fmt: skip
 Number = Decimal | float | int | None
 
 
@@ -19,7 +20,8 @@ class Series:
 
     `x` are days, hours as datetimes on the wall clock of the account (no zone), or names.
     Layers are areas stacked on each other. Two fans in a row are the borders of a band: the second one's name and
-    tone are the band's.
+    tone are the band's. Bars with a `base` float: they begin there, and `y` is how far they go. A level is a short
+    thick line across the place of a bar: a total on an axis that is cut.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Series:
     tone: Tone = "main"
     hover: Sequence[str] = ()
     flagged: Collection[int] = ()
+    base: Sequence[Number] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,9 @@ class Figure:
     """All that the chart component needs. `summary` is what a screen reader says in place of the drawing.
 
     Texts are plain: charts.js and the template escape them. `from_zero=False` cuts the axis of a line chart near its
-    lowest value; bars always start at zero. `more` is the words and the address of a link beside the headline.
+    lowest value; bars always start at zero, unless they float and `axis_from` says where it starts. `links` are the
+    heights of thin lines from each bar to the next. `ends` writes the last value of each line at its end.
+    `names_small` stand under the bars on phones. `more` is the words and the address of a link beside the headline.
     """
 
     id: str
@@ -104,6 +109,11 @@ class Figure:
     more: tuple[str, str] | None = None
     size: Literal["", "tall", "short"] = ""
     legend_off: bool = False
+    axis_from: Number = None
+    links: Sequence[Number] = ()
+    ends: bool = False
+    names_small: Sequence[str] = ()
+    numbers_words: str = "Show the numbers"
 
     @property
     def legend(self) -> list[tuple[str, str]]:
@@ -127,6 +137,7 @@ class Figure:
                     "tone": series.tone,
                     "hover": list(series.hover),
                     "flagged": sorted(series.flagged),
+                    "base": [_drawn(y) for y in series.base],
                 }
                 for series in self.series
             ],
@@ -136,6 +147,11 @@ class Figure:
             "stacked": self.stacked,
             "fromZero": self.from_zero,
             "dates": any(isinstance(x, date) for series in self.series for x in series.x[:1]),
+            "months": self._has_months,
+            "axisFrom": _drawn(self.axis_from),
+            "links": [_drawn(y) for y in self.links],
+            "ends": self.ends,
+            "namesSmall": list(self.names_small),
             "hours": any(isinstance(x, datetime) for series in self.series for x in series.x[:1]),
             "marks": [{"x": str(m.x), "y": _drawn(m.y), "text": m.text, "tone": m.tone} for m in self.marks],
             "rules": [{"x": r.x and str(r.x), "y": _drawn(r.y), "text": r.text, "tone": r.tone} for r in self.rules],
@@ -149,11 +165,22 @@ class Figure:
             ],
         }
 
+    @property
+    def _has_months(self) -> bool:
+        places = {x for series in self.series for x in series.x}
+        return len(places) > 1 and all(_is_month(x) for x in places)
+
     @staticmethod
     def _swatch(series: Series) -> str:
+        if series.kind == "level":
+            return "level"
         if series.kind == "line":
-            return {"main": "line", "second": "second line"}.get(series.tone, series.tone)
+            return {"main": "line", "second": "second line", "third": "third line"}.get(series.tone, series.tone)
         return series.tone
+
+
+def _is_month(x: date | str) -> bool:
+    return isinstance(x, date) and not isinstance(x, datetime) and x.day == 1
 
 
 def _drawn(number: Number) -> float | None:

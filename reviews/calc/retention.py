@@ -69,6 +69,18 @@ def _reasons(before: Decimal, now: Decimal, evidence: Mapping[str, Decimal]) -> 
 
 
 @exactly
+def net_and_gross(
+    base: Mapping[str, Decimal], current: Mapping[str, Decimal]
+) -> tuple[Decimal | None, Decimal | None]:
+    """Return net and gross retention in percent of the accounts in `base`, as `retention` does, without reasons."""
+    total = still = kept = ZERO
+    for account, before in base.items():
+        now = current.get(account, ZERO)
+        total, still, kept = total + before, still + now, kept + min(now, before)
+    return _percent(still, total), _percent(kept, total)
+
+
+@exactly
 def look_back(months: Mapping[str, list[Decimal]]) -> Retention | None:
     """Return the retention of metric 22: accounts with use in month 1 of 24, months 13 to 24 against 1 to 12.
 

@@ -39,6 +39,16 @@ class Walk:
     closing: Decimal
     steps: tuple[Step, ...]
 
+    @property
+    def moves(self) -> tuple[Decimal, Decimal, Decimal, Decimal]:
+        """New, expansion, contraction and churn with their signs."""
+        return self.new, self.expansion, -self.contraction, -self.churn
+
+    @property
+    def difference(self) -> Decimal:
+        """What the moves leave open between opening and closing; 0 for every walk that reconciles."""
+        return self.opening + sum(self.moves, ZERO) - self.closing
+
 
 @exactly
 def consumption_walk(before: Mapping[str, Decimal], after: Mapping[str, Decimal], *, places: int = 2) -> Walk:
@@ -65,6 +75,33 @@ def consumption_walk(before: Mapping[str, Decimal], after: Mapping[str, Decimal]
 def chained_walks(months: Sequence[Mapping[str, Decimal]], *, places: int = 2) -> list[Walk]:
     """Return the walk between each two consecutive months; each opens with what the one before closed with."""
     return [consumption_walk(before, after, places=places) for before, after in pairwise(months)]
+
+
+def together(walks: Sequence[Walk]) -> Walk:
+    """Return walks that follow each other as one: it opens as the first and closes as the last, moves add up.
+
+    An account that grew and then shrank is in both moves, as in the parts; `steps` are those of all parts.
+    Raises ValueError when one does not open with what the one before closed with.
+    """
+    for one, other in pairwise(walks):
+        if one.closing != other.opening:
+            raise ValueError(f"A walk opens with {other.opening}, the one before closed with {one.closing}.")
+    new, expansion, contraction, churn = (
+        sum((getattr(walk, name) for walk in walks), ZERO) for name in ("new", "expansion", "contraction", "churn")
+    )
+    steps = tuple(step for walk in walks for step in walk.steps)
+    return Walk(walks[0].opening, new, expansion, contraction, churn, walks[-1].closing, steps)
+
+
+@exactly
+def axis_start(levels: Sequence[Decimal]) -> Decimal:
+    """Return where the axis of a waterfall begins: 0, or a round number below when all levels lie close together."""
+    low, high = min(levels), max(levels)
+    span = high - low
+    if low <= 0 or span <= 0 or span * 2 > high:
+        return ZERO
+    step = Decimal(1).scaleb(span.adjusted())
+    return max(ZERO, (low - span / 4) // step * step)
 
 
 def _step(account: str, before: Decimal, after: Decimal) -> Step:

@@ -4,106 +4,211 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
+from typing import Literal, cast
 
 from django.urls import reverse
 
 from consumption_cs.lib.display import money_short, money_text, percent_text
-from consumption_cs.lib.figures import Figure, Mark, Numbers, Rule, Series
-from reviews.calc.walk import Walk
+from consumption_cs.lib.figures import Figure, Mark, Numbers, Rule, Series, Tone
+from consumption_cs.lib.periods import add_months
+from reviews.calc.walk import Walk, axis_start, together
 from reviews.reports.renewals import RenewalLine
 from reviews.reports.retention import RetentionSeen
+from reviews.reports.retention_months import LOOK_BACK_NEEDS, QUARTER_NEEDS, YEAR_NEEDS, Rolling
 
 ZERO, HUNDRED = Decimal(0), Decimal(100)
 
 
-def rolling_chart(seen: RetentionSeen) -> Figure | None:
-    """Return net and gross retention of each quarter against the one before; None below two known."""
-    known = [row for row in seen.rolling if row.net is not None and row.gross is not None]
-    if len(known) < 2:
+def rolling_chart(seen: RetentionSeen, *, csv_url: str = "") -> Figure | None:
+    """Return retention at the end of each month: by looking back where two such months are known, else by quarter.
+
+    None below two months of either. What is not known is a gap, and its words in the table say why.
+    """
+    is_back = sum(row.back_net is not None for row in seen.rolling) > 1
+    rows = [row for row in seen.rolling if (row.back_net if is_back else row.net) is not None]
+    if len(rows) < 2:
         return None
-    months = [row.month for row in known]
-    net = [float((row.net or ZERO) / HUNDRED) for row in known]
-    gross = [float((row.gross or ZERO) / HUNDRED) for row in known]
-    moved = Decimal(repr(net[-1] - net[0])) * 100
-    verb = "rose" if moved > 0 else "slipped"
+    months = [row.month for row in rows]
+    net = [row.back_net if is_back else row.net for row in rows]
+    gross = [row.back_gross if is_back else row.gross for row in rows]
+    basis = "look-back" if is_back else "run-rate"
+    lines = [
+        _line(f"NRR {basis}", months, net, "main"),
+        _line("NRR year on year", months, [row.year_net for row in rows], "third"),
+        _line("GRR consumed", months, gross, "second"),
+        _line("GRR committed", months, [row.committed for row in rows], "second-dash"),
+    ]
+    against = "the last 12 months against the 12 before" if is_back else "each quarter against the one before"
+    last = rows[-1]
+    told = [f"{one.name} {percent_text(one.y[-1])}" for one in lines if one.y and one.y[-1] is not None]
     return Figure(
         id="rolling",
-        headline=f"Net retention {verb} {abs(moved):.1f} points since {months[0]:%b %Y}",
-        sub="Each quarter of months against the quarter before, the same accounts.",
-        summary=f"Net retention is {percent_text(net[-1])}, gross {percent_text(gross[-1])}.",
-        series=[
-            Series("Net", months, net, kind="line"),
-            Series("Gross", months, gross, kind="line", tone="second"),
-        ],
+        headline=_moved(months, net, gross),
+        sub=f"{basis.capitalize()}, {against}, at the end of each month to {last.month:%b %Y}.",
+        summary=f"Lines by month. In {last.month:%B %Y}: {', '.join(told)}.",
+        series=[one for one in lines if any(y is not None for y in one.y)],
         rules=[Rule("As much as before", y=1.0)],
         value="percent",
         from_zero=False,
+        ends=True,
+        marks=_peak(months, net),
         numbers=Numbers(
-            ["Quarter to", "Net", "Gross"],
-            [
-                [f"{month:%b %Y}", percent_text(one), percent_text(other)]
-                for month, one, other in zip(months, net, gross, strict=True)
-            ],
+            ["Month", "NRR look-back", "NRR run-rate", "NRR year on year", "GRR consumed", "GRR committed"],
+            [_told(row, is_back) for row in rows],
         ),
+        csv_url=csv_url,
     )
 
 
-def walk_chart(seen: RetentionSeen, first: date | None = None, last: date | None = None) -> Figure | None:
-    """Return the consumption walk between two months as steps; None below two closed months."""
+def _line(name: str, months: Sequence[date], percents: Sequence[Decimal | None], tone: Tone) -> Series:
+    return Series(name, months, [None if one is None else float(one / HUNDRED) for one in percents], "line", tone)
+
+
+def _moved(months: Sequence[date], net: Sequence[Decimal | None], gross: Sequence[Decimal | None]) -> str:
+    """Net retention slipped 2.7 points since June 2026; gross held."""
+    moved, beside = ((ys[-1] or ZERO) - (ys[0] or ZERO) for ys in (net, gross))
+    how = "rose" if beside > 0 else "fell"
+    held = "gross held" if abs(beside) < Decimal("0.5") else f"gross {how} {abs(beside):.1f}"
+    if abs(moved) < Decimal("0.05"):
+        return f"Net retention is where it was in {months[0]:%b %Y}; {held}"
+    verb = "rose" if moved > 0 else "slipped"
+    return f"Net retention {verb} {abs(moved):.1f} points since {months[0]:%b %Y}; {held}"
+
+
+def _peak(months: Sequence[date], net: Sequence[Decimal | None]) -> list[Mark]:
+    """Name the highest month, unless it is at an end of the line."""
+    top = max(range(len(net)), key=lambda number: net[number] or ZERO)
+    if not 0 < top < len(net) - 1:
+        return []
+    value = net[top] or ZERO
+    return [Mark(months[top], value / HUNDRED, f"{months[top]:%b} {value:.1f}%", "ink")]
+
+
+def _told(row: Rolling, is_back: bool) -> list[str]:
+    def cell(percent: Decimal | None, needs: int) -> str:
+        if percent is not None:
+            return percent_text(percent / HUNDRED)
+        return f"needs {needs} months" if row.known < needs else "nothing to compare"
+
+    return [
+        f"{row.month:%b %Y}",
+        cell(row.back_net, LOOK_BACK_NEEDS),
+        cell(row.net, QUARTER_NEEDS),
+        cell(row.year_net, YEAR_NEEDS),
+        cell(row.back_gross, LOOK_BACK_NEEDS) if is_back else cell(row.gross, QUARTER_NEEDS),
+        "no commit ended" if row.committed is None else percent_text(row.committed / HUNDRED),
+    ]
+
+
+_MOVES = ("New", "Expansion", "Contraction", "Churn")
+_SMALL = ("Open", "New", "Expand", "Contract", "Churn", "Close")
+
+
+def walk_chart(
+    seen: RetentionSeen, first: date | None = None, last: date | None = None, *, csv_url: str = "", more: bool = True
+) -> Figure | None:
+    """Return the consumption walk between two months as a waterfall; None below two closed months.
+
+    Where the months are large beside what moved, the axis is cut: then they are levels, not bars, and it says so.
+    A walk that did not add up would tell the difference in place of its headline.
+    """
     found = seen.walk_between(first, last)
     if found is None:
         return None
     begin, end, walk = found
-    floors, ups, downs, ends = _steps(walk)
-    change, code = walk.closing - walk.opening, seen.currency
-    verb = "grew" if change > 0 else "fell" if change < 0 else "stayed the same:"
-    share = f", {percent_text(abs(change) / walk.opening)}" if walk.opening > 0 else ""
-    names = [f"Open, {begin:%b}", "New", "Expansion", "Contraction", "Churn", f"Close, {end:%b}"]
-    moved = (None, walk.new, walk.expansion, -walk.contraction, -walk.churn, None)
-    tops = [floor + up + down + whole for floor, up, down, whole in zip(floors, ups, downs, ends, strict=True)]
-    marks = [
-        Mark(name, top, money_short(amount, code) if amount is not None else money_short(total, code))
-        for name, top, amount, total in zip(names, tops, moved, (walk.opening, *[ZERO] * 4, walk.closing), strict=True)
-        if amount is None or amount
-    ]
+    code = seen.currency
+    names = [f"Open, {begin:%b}", *_MOVES, f"Close, {end:%b}"]
+    levels = _levels(walk)
+    start = axis_start(levels)
+    cut = f" Axis starts at {money_short(start, code)}." if start else ""
     return Figure(
         id="walk",
-        headline=f"Monthly consumption {verb} {money_text(abs(change), code, places=0)} "
-        f"from {begin:%B} to {end:%B}{share}",
-        sub=f"A month’s consumption, {begin:%B %Y} against {end:%B %Y}, account by account, to the cent.",
-        summary=f"Open {money_text(walk.opening, code)}, new {money_text(walk.new, code)}, expansion "
-        f"{money_text(walk.expansion, code)}, contraction {money_text(-walk.contraction, code)}, churn "
-        f"{money_text(-walk.churn, code)}, close {money_text(walk.closing, code)}.",
-        series=[
-            Series("", names, floors, tone="clear"),
-            Series("Open and close", names, ends, tone="line"),
-            Series("Gained", names, ups),
-            Series("Lost", names, downs, tone="flag"),
-        ],
+        headline=walk_headline(begin, end, walk, code),
+        sub=f"A month’s consumption, {begin:%B %Y} against {end:%B %Y}, at the rates of each contract.{cut}",
+        summary=f"Waterfall: open {money_text(walk.opening, code)}, {_moves_told(walk, code)}, "
+        f"close {money_text(walk.closing, code)}.",
+        series=_bars(names, walk, levels, code, is_cut=bool(start)),
         currency=code,
-        marks=marks,
-        more=("By account", f"{reverse('reviews:walk')}?currency={code}&from={begin:%Y-%m}&to={end:%Y-%m}"),
-        numbers=Numbers(
-            ["Month", "Opening", "New", "Expansion", "Contraction", "Churn", "Closing"],
-            [
-                [f"{month:%b %Y}", *(money_text(amount, code) for amount in (
-                    one.opening, one.new, one.expansion, -one.contraction, -one.churn, one.closing))]
-                for month, one in reversed(seen.walks)
-            ],
-        ),
-    )  # fmt: skip
+        axis_from=start,
+        links=levels[:-1],
+        marks=_labels(names, walk, levels, code),
+        names_small=_SMALL,
+        more=("By account", f"{reverse('reviews:walk')}?currency={code}&from={begin:%Y-%m}&to={end:%Y-%m}")
+        if more
+        else None,
+        numbers=_walk_numbers(seen, begin, end, walk),
+        numbers_words="Show the numbers, to the cent",
+        csv_url=csv_url,
+    )
 
 
-def _steps(walk: Walk) -> tuple[list[float], list[float], list[float], list[float]]:
-    """Return for open, new, expansion, contraction, churn and close: what is below, gained, lost, and the whole."""
-    gained = walk.opening + walk.new
-    high = gained + walk.expansion
-    low = high - walk.contraction
-    floors = [ZERO, walk.opening, gained, low, walk.closing, ZERO]
-    ups = [ZERO, walk.new, walk.expansion, ZERO, ZERO, ZERO]
-    downs = [ZERO, ZERO, ZERO, walk.contraction, walk.churn, ZERO]
-    ends = [walk.opening, ZERO, ZERO, ZERO, ZERO, walk.closing]
-    return ([float(x) for x in floors], [float(x) for x in ups], [float(x) for x in downs], [float(x) for x in ends])
+def walk_headline(begin: date, end: date, walk: Walk, code: str) -> str:
+    if walk.difference:
+        return f"The walk does not add up: {money_text(walk.difference, code)} is left open"
+    change = walk.closing - walk.opening
+    if not change:
+        return f"Monthly consumption is the same in {end:%B} as in {begin:%B}"
+    verb = "grew" if change > 0 else "fell"
+    share = f", {percent_text(abs(change) / walk.opening)}" if walk.opening > 0 else ""
+    return f"Monthly consumption {verb} {money_text(abs(change), code, places=0)} from {begin:%B} to {end:%B}{share}"
+
+
+def _levels(walk: Walk) -> list[Decimal]:
+    """Return how high the walk stands after opening, each of the four moves; the last is the closing."""
+    levels = [walk.opening]
+    for move in walk.moves:
+        levels.append(levels[-1] + move)
+    return levels
+
+
+def _bars(names: Sequence[str], walk: Walk, levels: Sequence[Decimal], code: str, *, is_cut: bool) -> list[Series]:
+    """Return the totals at both ends, and between them what was gained and lost, each floating where it began."""
+    none: list[Decimal | None] = [None] * 4
+    totals = [walk.opening, *none, walk.closing]
+    hover = ["" if one is None else money_text(one, code) for one in totals]
+    ends = Series("Open and close", names, totals, "level" if is_cut else "bar", "ink", hover)
+    floats = []
+    for words, tone, sign in (("Gained", "main", 1), ("Lost", "flag", -1)):
+        moved = [None, *(move if move * sign > 0 else None for move in walk.moves), None]
+        told = ["" if one is None else _signed(one, code) for one in moved]
+        base = [None, *levels[:4], None]
+        floats.append(Series(words, names, moved, "bar", cast("Tone", tone), told, base=base))
+    return [ends, *floats]
+
+
+def _labels(names: Sequence[str], walk: Walk, levels: Sequence[Decimal], code: str) -> list[Mark]:
+    ends = [(names[0], walk.opening), (names[-1], walk.closing)]
+    marks = [Mark(name, total, money_short(total, code), "ink") for name, total in ends]
+    for name, move, before in zip(_MOVES, walk.moves, levels, strict=False):
+        if move:
+            sign, tone = ("+", "ink") if move > 0 else ("", "flag")
+            text = f"{sign}{money_short(move, code)}"
+            marks.append(Mark(name, max(before, before + move), text, cast("Literal['flag', 'ink']", tone)))
+    return marks
+
+
+def _signed(amount: Decimal, code: str) -> str:
+    return f"{'+' if amount > 0 else ''}{money_text(amount, code)}"
+
+
+def _moves_told(walk: Walk, code: str) -> str:
+    return ", ".join(f"{name.lower()} {money_text(move, code)}" for name, move in zip(_MOVES, walk.moves, strict=True))
+
+
+def _walk_numbers(seen: RetentionSeen, begin: date, end: date, walk: Walk) -> Numbers:
+    """Return the walk that is drawn and, where they end with it, the quarters that lead to it and all of them."""
+    code = seen.currency
+    quarters = seen.quarters_to(end) if begin == add_months(end, -3) else []
+    rows = [(f"{since:%b %Y} to {to:%b %Y}", one) for since, to, one in quarters or [(begin, end, walk)]]
+    if len(quarters) > 1:
+        rows.append((f"{len(quarters) * 3} months", together([one for _, _, one in quarters])))
+    return Numbers(
+        ["From and to", "Open", *_MOVES, "Close"],
+        [
+            [name, *(money_text(amount, code) for amount in (one.opening, *one.moves, one.closing))]
+            for name, one in rows
+        ],
+    )
 
 
 def due_chart(lines: Sequence[RenewalLine], currency: str) -> Figure | None:

@@ -1,13 +1,21 @@
 """Files of the leader's pages: the walk by month and account, and the dates ahead."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 
 from budgets.exports.run_outs import event, folded
 from consumption_cs.lib.csv_files import write_rows
+from consumption_cs.lib.money import round_to
+from reviews.calc.walk import Walk
 from reviews.reports.renewals import RenewalLine
 from reviews.reports.retention import RetentionSeen
 
+_ROLLING = (
+    "month", "months_known", "nrr_look_back_percent", "grr_look_back_percent", "nrr_run_rate_percent",
+    "grr_run_rate_percent", "nrr_year_on_year_percent", "grr_year_on_year_percent", "grr_committed_percent",
+    "currency",
+)  # fmt: skip
 _WALK = ("month", "account", "kind", "before", "after", "change", "currency")
 _DATES = (
     "account", "name", "csm", "kind", "on", "early", "late", "at_stake", "currency", "automated", "because", "human",
@@ -25,6 +33,35 @@ def retention_csv(seen: RetentionSeen) -> bytes:
         for step in walk.steps
     ]
     return write_rows(_WALK, [[*row, seen.currency] for row in rows])
+
+
+def walk_csv(seen: RetentionSeen, begin: date, end: date, walk: Walk) -> bytes:
+    """Return one line an account: what it used in either month, and last the sums; to the cent."""
+    rows: list[list[object]] = [
+        [seen.names.get(step.account, step.account), step.kind, step.before, step.after, step.change, seen.currency]
+        for step in walk.steps
+    ]
+    rows.append(["All", "", walk.opening, walk.closing, walk.closing - walk.opening, seen.currency])
+    return write_rows(("account", "kind", f"{begin:%Y-%m}", f"{end:%Y-%m}", "change", "currency"), rows)
+
+
+def rolling_csv(seen: RetentionSeen) -> bytes:
+    """Return one line a month: retention every way in percent, empty where it is not known."""
+
+    def told(percent: Decimal | None) -> object:
+        return "" if percent is None else round_to(percent, 4)
+
+    return write_rows(
+        _ROLLING,
+        [
+            [
+                f"{row.month:%Y-%m}", row.known, *(told(one) for one in (
+                    row.back_net, row.back_gross, row.net, row.gross, row.year_net, row.year_gross, row.committed
+                )), seen.currency,
+            ]
+            for row in seen.rolling
+        ],
+    )  # fmt: skip
 
 
 def renewals_csv(lines: Iterable[RenewalLine]) -> bytes:

@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -18,15 +19,26 @@ from accounts.permissions import can, requires
 from budgets.reports.forecast_accuracy import accuracy_report
 from consumption_cs.lib.periods import add_months
 from reviews.actions import renewals as acting
+from reviews.calc.walk import Walk
 from reviews.charts.retention import due_chart, rolling_chart, walk_chart
-from reviews.exports.leader import renewals_csv, renewals_ics, retention_csv
+from reviews.exports.leader import renewals_csv, renewals_ics, retention_csv, rolling_csv, walk_csv
 from reviews.forms.leader import EvidenceForm, OpinionForm
 from reviews.models import LossEvidence, RenewalCall
 from reviews.reports.evidence import evidence
 from reviews.reports.plays import play_outcomes
 from reviews.reports.renewals import AHEAD_DAYS, KINDS, RenewalLine, renewals
-from reviews.reports.retention import retention_seen
-from reviews.reports.retention_words import facts, headline, lead, loss_headline, loss_parts, loss_rows, status
+from reviews.reports.retention import RetentionSeen, retention_seen
+from reviews.reports.retention_words import (
+    facts,
+    headline,
+    lead,
+    loss_headline,
+    loss_parts,
+    loss_rows,
+    status,
+    ways,
+    ways_headline,
+)
 from usage.views.overview import download
 
 
@@ -47,8 +59,10 @@ def retention(request: HttpRequest) -> HttpResponse:
         "lead": lead(seen, lines),
         "facts": facts(seen),
         "losses": loss_rows(seen),
-        "rolling": rolling_chart(seen),
-        "walk": walk_chart(seen),
+        "ways": ways(seen),
+        "ways_headline": ways_headline(seen),
+        "rolling": rolling_chart(seen, csv_url=f"{reverse('reviews:rolling_csv')}?currency={seen.currency}"),
+        "walk": walk_chart(seen, csv_url=f"{reverse('reviews:retention_csv')}?currency={seen.currency}"),
         "loss_headline": loss_headline(seen),
         "loss_parts": loss_parts(seen),
         "loss_points": None if seen.shown.gross_percent is None else 100 - seen.shown.gross_percent,
@@ -77,12 +91,18 @@ def walk(request: HttpRequest) -> HttpResponse:
     steps = sorted(found[2].steps, key=lambda step: -abs(step.change)) if found else []
     context = {
         "seen": seen,
-        "chart": walk_chart(seen, first, last),
+        "chart": walk_chart(seen, first, last, csv_url=_walk_url(seen, found) if found else "", more=False),
         "found": found,
+        "every": seen.walks[::-1],
         "steps": [(seen.names.get(step.account, "An account"), step) for step in steps],
         "change": found[2].closing - found[2].opening if found else None,
     }
     return render(request, "reviews/walk.html", context)
+
+
+def _walk_url(seen: RetentionSeen, found: tuple[date, date, Walk]) -> str:
+    asked = {"currency": seen.currency, "from": f"{found[0]:%Y-%m}", "to": f"{found[1]:%Y-%m}"}
+    return f"{reverse('reviews:retention_csv')}?{urlencode(asked)}"
 
 
 def _month(text: str) -> date | None:
@@ -95,9 +115,22 @@ def _month(text: str) -> date | None:
 @require_safe
 @requires("retention.view", staff=True)
 def retention_file(request: HttpRequest) -> HttpResponse:
-    """The walk of every closed month by account, to the cent."""
+    """The walk of every closed month by account, to the cent; or that between two months that are asked for."""
     seen = retention_seen(viewer_of(request), timezone.now(), request.GET.get("currency", ""))
+    first, last = _month(request.GET.get("from", "")), _month(request.GET.get("to", ""))
+    found = seen.walk_between(first, last) if first and last else None
+    if found:
+        name = f"walk-{seen.currency}-{found[0]:%Y-%m}-{found[1]:%Y-%m}.csv"
+        return download(walk_csv(seen, *found), name)
     return download(retention_csv(seen), f"retention-{seen.currency}-{seen.until.isoformat()}.csv")
+
+
+@require_safe
+@requires("retention.view", staff=True)
+def rolling_file(request: HttpRequest) -> HttpResponse:
+    """Retention at the end of each month, every way that it is counted."""
+    seen = retention_seen(viewer_of(request), timezone.now(), request.GET.get("currency", ""))
+    return download(rolling_csv(seen), f"retention-months-{seen.currency}-{seen.until.isoformat()}.csv")
 
 
 @require_safe

@@ -30,7 +30,7 @@
     probe.style.color = `var(${name})`;
     return getComputedStyle(probe).color;
   }
-  const TONES = { main: "--chart-1", weak: "--chart-1-weak", band: "--chart-band", second: "--chart-2", third: "--chart-3", flag: "--chart-flag", good: "--good", bad: "--bad", ghost: "--chart-ghost", line: "--chart-line", dash: "--chart-line", ref: "--chart-ref", clear: "--chart-clear" };
+  const TONES = { main: "--chart-1", weak: "--chart-1-weak", band: "--chart-band", second: "--chart-2", third: "--chart-3", flag: "--chart-flag", good: "--good", bad: "--bad", ghost: "--chart-ghost", line: "--chart-line", dash: "--chart-line", "second-dash": "--chart-2", ref: "--chart-ref", clear: "--chart-clear", ink: "--ink" };
   const tone = name => colour(TONES[name] || "--chart-1");
 
   function formatter(spec) {
@@ -60,9 +60,15 @@
   function extremes(spec) {
     const sums = new Map();
     let [low, high] = spec.fromZero ? [0, 0] : [Infinity, -Infinity];
+    if (spec.axisFrom !== null) [low, high] = [spec.axisFrom, spec.axisFrom];
     for (const series of spec.series) {
       series.y.forEach((value, index) => {
         if (value === null) return;
+        if (series.base.length || series.kind === "level") {
+          const ends = [series.base[index] ?? value, (series.base[index] ?? 0) + value];
+          [low, high] = [Math.min(low, ...(spec.axisFrom === null ? ends : [])), Math.max(high, ...ends)];
+          return;
+        }
         const key = series.x[index];
         const stacks = (spec.stacked && series.kind === "bar") || series.kind === "layer";
         const total = stacks ? (sums.get(key) || 0) + value : value;
@@ -81,11 +87,12 @@
     const common = { x: spec.dates ? series.x : series.x.map(safe), y: series.y, name: safe(series.name), customdata: lines.map(text => safe(text).replace(/\n/g, "<br>")), hovertemplate: "%{customdata}<extra></extra>" };
     if (series.kind === "bar") {
       const flagged = new Set(series.flagged);
-      return { ...common, type: "bar", marker: { color: series.y.map((_, index) => (flagged.has(index) ? tone("flag") : tone(series.tone))), cornerradius: 3 } };
+      return { ...common, ...(series.base.length ? { base: series.base } : {}), type: "bar", marker: { color: series.y.map((_, index) => (flagged.has(index) ? tone("flag") : tone(series.tone))), cornerradius: 3 } };
     }
+    if (series.kind === "level") return { ...common, type: "scatter", mode: "markers", marker: { opacity: 0 } }; // its line is a shape
     if (series.kind === "layer") return { ...common, type: "scatter", mode: "lines", line: { width: 0 }, stackgroup: "layers", fillcolor: tone(series.tone) };
     if (series.kind === "fan") return { ...common, type: "scatter", mode: "lines", line: { width: 0 }, ...(series.name ? { fill: "tonexty", fillcolor: tone(series.tone) } : {}), ...(series.name && !series.hover.length ? {} : { hoverinfo: "skip", hovertemplate: null }) };
-    const line = { color: tone(series.tone === "main" ? "line" : series.tone), width: 2.25, dash: series.tone === "dash" ? "5px,4px" : series.tone === "ref" ? "2px,3px" : "solid" };
+    const line = { color: tone(series.tone === "main" ? "line" : series.tone), width: 2.25, dash: series.tone.endsWith("dash") ? "5px,4px" : series.tone === "ref" ? "2px,3px" : "solid" };
     const lonely = series.y.filter(value => value !== null).length === 1;
     return { ...common, type: "scatter", mode: lonely ? "markers" : "lines", line, connectgaps: false, ...(series.kind === "area" ? { fill: "tozeroy", fillcolor: tone("band") } : {}) };
   }
@@ -125,9 +132,34 @@
     return plan;
   }
 
-  function layout(spec, format) {
+  /* Bars that float: short thick lines for totals, thin dotted ones from each bar to the next. */
+  function steps(spec) {
+    const level = (x0, x1, y, line) => ({ type: "line", x0, x1, y0: y, y1: y, line, layer: "above" });
+    const totals = spec.series.filter(series => series.kind === "level").flatMap(series => series.y.map((y, index) => y !== null && level(index - 0.36, index + 0.36, y, { width: 3, color: colour("--ink") })));
+    const links = spec.links.map((y, index) => y !== null && level(index + 0.36, index + 0.64, y, { width: 1, color: colour("--chart-ref"), dash: "2px,2px" }));
+    return [...totals, ...links].filter(Boolean);
+  }
+
+  /* The last value of each line at its right end, moved apart where they would lie on each other. */
+  function ends(spec, format, range, height) {
+    const lasts = spec.series.filter(series => series.kind === "line").flatMap(series => {
+      const index = series.y.findLastIndex(y => y !== null);
+      return index < 0 || index < series.y.length - 1 ? [] : [{ x: series.x[index], y: series.y[index], weak: series.tone !== "main" }];
+    }).sort((one, other) => one.y - other.y);
+    const scale = (height - 50) / (range[1] - range[0]);
+    let floor = -Infinity;
+    return lasts.map(({ x, y, weak }) => {
+      const place = Math.max(y * scale, floor);
+      floor = place + 15;
+      return { showarrow: false, x, y, xanchor: "left", xshift: 6, yshift: place - y * scale, text: safe(format(y)), font: font({ weight: 600, color: colour(weak ? "--ink-2" : "--ink") }) };
+    });
+  }
+
+  function layout(spec, format, height) {
     const [low, high] = extremes(spec);
-    const values = ticks(low, high);
+    const values = ticks(low, high).filter(value => spec.axisFrom === null || value >= spec.axisFrom);
+    const range = [Math.min(values[0], low), Math.max(values.at(-1), high + (high - low) * (spec.marks.length ? 0.12 : 0.03)) || 1];
+    const places = spec.namesSmall.length && isSmall() ? { tickvals: spec.namesSmall.map((_, index) => index), ticktext: spec.namesSmall.map(safe), tickangle: 0, tickfont: font({ size: 11 }) } : {};
     const widest = Math.max(...values.map(value => format(value).length));
     const axis = { showgrid: false, zeroline: false, fixedrange: true, ticks: "outside", ticklen: 4, tickcolor: "rgba(0,0,0,0)", showspikes: false };
     const note = (extra, words) => ({ showarrow: false, text: safe(words), font: font({ color: colour("--ink-2") }), ...extra });
@@ -136,15 +168,16 @@
     return {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, dragmode: false, bargap: 0.28, hovermode: "x unified",
       barmode: spec.stacked ? "stack" : "group", transition: { duration: 0 },
-      margin: { l: 24 + widest * 6.6, r: 20, t: 18, b: 32 }, font: font({ color: colour("--chart-axis") }),
+      margin: { l: 24 + widest * 6.6, r: spec.ends ? 58 : 20, t: 18, b: 32 }, font: font({ color: colour("--chart-axis") }),
       hoverlabel: { bgcolor: colour("--surface"), bordercolor: colour("--line-strong"), font: font({ color: colour("--ink") }) },
-      xaxis: { ...axis, linecolor: colour("--line-strong"), showline: true, nticks: isSmall() ? (spec.hours ? 3 : 4) : spec.hours ? 6 : 8, ...(spec.dates ? { type: "date", tickformat: spec.hours ? "%b %-d, %H:%M" : "%b %-d", hoverformat: spec.hours ? "%a, %b %-d, %H:%M" : "%a, %b %-d" } : { type: "category" }) },
-      yaxis: { ...axis, gridcolor: colour("--chart-grid"), showgrid: true, tickvals: values, ticktext: values.map(format), range: [Math.min(values[0], low), Math.max(values.at(-1), high + (high - low) * (spec.marks.length ? 0.12 : 0.03)) || 1] },
-      shapes: spec.rules.map(rule => rule.y !== null ? { ...straight(rule), xref: "paper", x0: 0, x1: 1, y0: rule.y, y1: rule.y } : { ...straight(rule), yref: "paper", x0: rule.x, x1: rule.x, y0: 0, y1: 1 }),
+      xaxis: { ...axis, linecolor: colour("--line-strong"), showline: true, nticks: isSmall() ? (spec.hours ? 3 : 4) : spec.hours ? 6 : 8, ...(spec.dates ? { type: "date", tickformat: spec.months ? (isSmall() ? "%b" : "%b %Y") : spec.hours ? "%b %-d, %H:%M" : "%b %-d", hoverformat: spec.months ? "%B %Y" : spec.hours ? "%a, %b %-d, %H:%M" : "%a, %b %-d" } : { type: "category", ...places }) },
+      yaxis: { ...axis, gridcolor: colour("--chart-grid"), showgrid: true, tickvals: values, ticktext: values.map(format), range },
+      shapes: [...steps(spec), ...spec.rules.map(rule => rule.y !== null ? { ...straight(rule), xref: "paper", x0: 0, x1: 1, y0: rule.y, y1: rule.y } : { ...straight(rule), yref: "paper", x0: rule.x, x1: rule.x, y0: 0, y1: 1 })],
       annotations: [
         ...spec.marks.map(mark => note({ x: mark.x, y: mark.y, yshift: 12, font: font({ weight: 600, color: colour(mark.tone === "flag" ? "--warn" : "--ink") }) }, mark.text)),
         ...spec.rules.filter(rule => rule.tone === "bad").map(rule => note({ ...level, y: rule.y }, isSmall() ? format(rule.y) : rule.text)),
         ...spec.rules.filter(rule => rule.y === null).map(rule => note({ x: rule.x, yref: "paper", y: 1, yanchor: "top", xanchor: "left", xshift: 6 }, rule.text)),
+        ...(spec.ends ? ends(spec, format, range, height) : []),
       ],
     };
   }
@@ -153,7 +186,7 @@
     const spec = JSON.parse(document.getElementById(element.dataset.chart).textContent);
     const format = formatter(spec);
     const traces = spec.series.map(series => trace(series, spec, format));
-    const plan = layout(spec, format);
+    const plan = layout(spec, format, element.clientHeight);
     window.Plotly.react(element.querySelector(".plot"), [...traces, ...(spec.lanes.length ? laneTraces(spec) : [])], spec.lanes.length ? withLanes(plan, spec) : plan, { displayModeBar: false, responsive: true, scrollZoom: false });
     element.dataset.drawn = "";
     drawn.add(element);
