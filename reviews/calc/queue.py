@@ -8,12 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from operator import attrgetter
 
 Numbers = Mapping[str, Decimal | None]
 ZERO = Decimal(0)
 TODAY, WEEK, LATER, NONE = "today", "week", "later", "none"
 GROUPS = {TODAY: "Today", WEEK: "This week", LATER: "Later", NONE: "On track"}
+# (most days ahead, act within days): the nearer, the sooner.
+_RUN_OUT = ((30, 0), (60, 3), (90, 7))
+_RENEWAL = ((30, 0), (90, 3), (120, 7), (180, 14))
 # What is due today weighs twice what is due this week; what is late, a tenth more a day, up to twice as much.
+BEHIND, AHEAD = Decimal("0.75"), Decimal("1.25")  # of the plan
 REVIEW_DAYS = 3  # a review that is due is prepared this week, not today
 URGENCY = {TODAY: Decimal(1), WEEK: Decimal("0.5"), LATER: Decimal("0.2"), NONE: Decimal("0.05")}
 
@@ -77,37 +82,38 @@ class Standing:
 def reasons(numbers: Numbers, due: Due, *, onboarding_days: int = 14) -> tuple[Reason, ...]:
     """Return why the account needs somebody, the most urgent first; of equal ones in the order of REASONS."""
     found = [Reason(key, days) for key, days in _within(numbers, due, onboarding_days).items() if days is not None]
-    order = list(REASONS)
-    return tuple(sorted(found, key=lambda one: (one.within_days, order.index(one.key))))
+    return tuple(sorted(found, key=attrgetter("within_days")))
 
 
 def _within(numbers: Numbers, due: Due, onboarding_days: int) -> dict[str, int | None]:
-    """Return for each reason in how many days to act, or None where it does not hold."""
-    get = _Reader(numbers)
-    used_up = get.above("commit_granted", 0) and get.at_most("commit_left", 0)
-    # An allowance that refills has no term to run out of.
-    before_term = get.above("run_out_percent", 50) and get.above("commit_granted", 0) and not used_up
-    pacing_is_told = get.known("pacing")
+    """Return for each reason in how many days to act, or None where it does not hold; in the order of REASONS."""
+    level = numbers.get
+    granted, left, risky = level("commit_granted") or 0, level("commit_left"), (level("run_out_percent") or 0) > 50
+    silent, waiting = level("silent_days") or 0, level("waiting_days")
+    pacing, failing = level("pacing"), level("failing_days") or 0
+    used_up = granted > 0 and left is not None and left <= 0
     return {
         "exhausted": 0 if used_up else None,
-        "silent": 0 if get.at_least("silent_days", 7) else 2 if get.at_least("silent_days", 2) else None,
-        "spike": 0 if get.above("open_spikes", 0) else None,
-        "stalled": (
-            0 if get.at_least("waiting_days", onboarding_days)
-            else 3 if get.at_least("waiting_days", onboarding_days / 2) else None
-        ),
-        "run_out": _steps(numbers.get("run_out_p50"), ((30, 0), (60, 3), (90, 7))) if before_term else None,
-        "champion_gone": 3 if get.above("champion_gone", 0) else None,
-        "reliability": 1 if get.at_least("failing_days", 3) and get.above("reliability_gap", 0) else None,
-        "underburn": 5 if pacing_is_told and get.below("pacing", 0.75) else None,
-        "overburn": 3 if get.above("pacing", 1.25) and get.above("run_out_percent", 50) else None,
-        "falling": 3 if get.below("change_28", -20) else None,
-        "renewal": _steps(numbers.get("term_days_left"), ((30, 0), (90, 3), (120, 7), (180, 14))),
-        "sentiment": 3 if numbers.get("sentiment") == 0 else None,
-        "no_visit": 7 if get.at_least("seen_days", 30) else None,
-        "one_workflow": 14 if get.above("top_share_percent", 70) and get.above("commit_left", 0) else None,
+        "silent": 0 if silent >= 7 else 2 if silent >= 2 else None,
+        "spike": 0 if (level("open_spikes") or 0) > 0 else None,
+        "stalled": None
+        if waiting is None or 2 * waiting < onboarding_days
+        else 0
+        if waiting >= onboarding_days
+        else 3,
+        # An allowance that refills has no term to run out of.
+        "run_out": _steps(level("run_out_p50"), _RUN_OUT) if risky and granted > 0 and not used_up else None,
+        "champion_gone": 3 if (level("champion_gone") or 0) > 0 else None,
+        "reliability": 1 if failing >= 3 and (level("reliability_gap") or 0) > 0 else None,
+        "underburn": 5 if pacing is not None and pacing < BEHIND else None,
+        "overburn": 3 if risky and pacing is not None and pacing > AHEAD else None,
+        "falling": 3 if (level("change_28") or 0) < -20 else None,
+        "renewal": _steps(level("term_days_left"), _RENEWAL),
+        "sentiment": 3 if level("sentiment") == 0 else None,
+        "no_visit": 7 if (level("seen_days") or 0) >= 30 else None,
+        "one_workflow": 14 if (level("top_share_percent") or 0) > 70 and (left or 0) > 0 else None,
         "review": None if due.review_days is None or due.review_days > 14 else max(due.review_days, REVIEW_DAYS),
-    }  # fmt: skip
+    }
 
 
 def standing(numbers: Numbers, due: Due, today: date, *, onboarding_days: int = 14) -> Standing:
@@ -128,32 +134,6 @@ def standing(numbers: Numbers, due: Due, today: date, *, onboarding_days: int = 
     late = max(-first, 0)
     urgency = URGENCY[group] * min(1 + Decimal(late) / 10, Decimal(2))
     return Standing(tuple(pressing) or why, group, today + timedelta(days=first), late, at_risk * urgency)
-
-
-class _Reader:
-    """Comparisons that are false where a number is not known. Levels are whole or exact in binary."""
-
-    def __init__(self, numbers: Numbers) -> None:
-        self.numbers = numbers
-
-    def known(self, name: str) -> bool:
-        return self.numbers.get(name) is not None
-
-    def at_least(self, name: str, least: float) -> bool:
-        value = self.numbers.get(name)
-        return value is not None and value >= least
-
-    def at_most(self, name: str, most: float) -> bool:
-        value = self.numbers.get(name)
-        return value is not None and value <= most
-
-    def above(self, name: str, level: float) -> bool:
-        value = self.numbers.get(name)
-        return value is not None and value > level
-
-    def below(self, name: str, level: float) -> bool:
-        value = self.numbers.get(name)
-        return value is not None and value < level
 
 
 def _steps(value: Decimal | None, steps: tuple[tuple[int, int], ...]) -> int | None:

@@ -1,10 +1,10 @@
 """What stands beside the queue: tasks of today, running plays, and what has changed in a week."""
 
-from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models import Count, Q
 
 from consumption_cs.lib.tenancy import Viewer
@@ -32,17 +32,22 @@ def rail(viewer: Viewer, now: datetime) -> Rail:
     counts: dict[str, Any] = tasks.aggregate(all=Count("pk"), late=Count("pk", filter=Q(due_on__lt=now.date())))
     runs = PlayRun.objects.visible_to(viewer).filter(ended_at=None)
     mine = runs.filter(Q(owner_id=viewer.user_id) | Q(account__csm_id=viewer.user_id))
-    shown = list((mine if mine.exists() else runs).select_related("play", "account").order_by("account__name"))
-    by_play: dict[str, set[str]] = defaultdict(set)
-    for run in shown:
-        by_play[run.play.name].add(run.account.name)
-    plays = [(name, len(names), _some(sorted(names))) for name, names in by_play.items()]
+    by_play = (
+        (mine if mine.exists() else runs)
+        .values("play__name")
+        .annotate(
+            runs=Count("pk"),
+            accounts=Count("account", distinct=True),
+            names=ArrayAgg("account__name", distinct=True, order_by="account__name"),
+        )
+    )
+    plays = list(by_play.order_by("-accounts", "play__name"))
     return Rail(
         tasks=list(due[:SHOWN]),
         late=counts["late"],
         all_tasks=counts["all"],
-        plays=sorted(plays, key=lambda row: (-row[1], row[0])),
-        running=len(shown),
+        plays=[(row["play__name"], row["accounts"], _some(row["names"])) for row in plays],
+        running=sum(row["runs"] for row in plays),
         today=now.date(),
     )
 

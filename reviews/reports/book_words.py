@@ -15,7 +15,7 @@ NAMED = Decimal(10)  # percent of the bar that a name needs
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One account on the bar: where it begins and how wide it is, in percent; `name` "" if there is no room."""
+    """One stake on the bar: where it begins and how wide it is, in percent; `name` "" if there is no room."""
 
     x: float
     width: float
@@ -96,23 +96,21 @@ def _begin(sentence: str) -> str:
 
 
 def _bar(found: Queue) -> tuple[list[Slice], list[Stretch], str]:
-    total = sum((row.at_risk for row in found.slices), ZERO)
+    total = sum((stake.amount for stake in found.stakes), ZERO)
     if total <= 0:
         return [], [], ""
     slices, x = [], ZERO
     css = {TODAY: "used", WEEK: "proj", LATER: "later"}
-    for row in found.slices:
-        width = row.at_risk * HUNDRED / total
-        fits = width >= NAMED
-        name = row.account.name.split(" ")[0] if fits else ""
-        amount = money_short(row.at_risk, found.currency)
-        slices.append(
-            Slice(float(x), float(width), css.get(row.standing.group, "later"), name, amount, float(x + width))
-        )
+    for stake in found.stakes:
+        width = stake.amount * HUNDRED / total
+        name = stake.name.split(" ")[0] if width >= NAMED else ""
+        amount = money_short(stake.amount, found.currency) if name else ""
+        kind = css.get(stake.group, "later")
+        slices.append(Slice(float(x), float(width), kind, name, amount, float(x + width)))
         x += width
     stretches, said, x = [], [], ZERO
     for group, words in ((TODAY, "today"), (WEEK, "this week"), (LATER, "later")):
-        own = sum((row.at_risk for row in found.slices if row.standing.group == group), ZERO)
+        own = sum((stake.amount for stake in found.stakes if stake.group == group), ZERO)
         if own > 0:
             share = own / total
             end = x + share * 100

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from django.db.models import Min, Q
+from django.db.models import Min, Q, prefetch_related_objects
 from django.urls import reverse
 
 from accounts.models import Account, User
@@ -17,14 +17,17 @@ from consumption_cs.lib.tenancy import Viewer
 from reviews.calc.queue import GROUPS, LATER, NONE, READS, TODAY, WEEK, Due, Standing, standing
 from reviews.models import BookTerms, Cover, QueueSnooze, Task, TimelineEntry
 from reviews.reports.health import HealthShown, scores, shown_health
-from reviews.reports.measured import Measured, latest_metrics
+from reviews.reports.measured import Measured, latest_metrics, latest_numbers
 from reviews.reports.people_then import TOUCHES
 from reviews.reports.plays import RunShown, open_runs
 from reviews.reports.queue_words import RunOutShown, at_risk_words, run_out_shown, sentence
 
 ZERO = Decimal(0)
+NOTHING_DUE = Due()
 PAGE = 25
 FILLED_AT_ONCE = 200
+THIN = Decimal("0.01")  # of all: what a picture of thousands does not draw by itself
+NOT_SCORED = HealthShown()
 VIEWS = {
     "mine": "Mine",
     "run_outs": "Run-outs in 90 days",
@@ -52,16 +55,17 @@ class Filters:
 
 @dataclass(slots=True)
 class Row:
-    """One account of the book. What is told in words is filled for the rows of the page only."""
+    """One account of the book; `numbers` are those of READS. What is told in words is filled for the page only."""
 
     account: Account
     today: date
     found: Measured
+    numbers: dict[str, Decimal | None]
     standing: Standing
     at_risk: Decimal = ZERO
     covered_for: str = ""
     score: Decimal | None = None
-    health: HealthShown = field(default_factory=HealthShown)
+    health: HealthShown = NOT_SCORED
     runs: list[RunShown] = field(default_factory=list)
     touch: TimelineEntry | None = None
     sentence: str = ""
@@ -105,10 +109,20 @@ class GroupShown:
 
 
 @dataclass(frozen=True, slots=True)
+class Stake:
+    """What is at risk at one account, or as one at neighbours in the order of which each has less than THIN of all."""
+
+    group: str
+    name: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Queue:
     """The book as asked for. `everything` counts the owner's accounts, `chosen` those that fit, before paging.
 
-    `at_risk` is per currency, of all of them; `slices` the accounts of the main currency by at risk, largest first.
+    `at_risk` is per currency, of all of them; `stakes` those of the main currency in their order. It holds the rows
+    of the page only: what a template was given lives until the garbage collector comes, and all would be thousands.
     """
 
     filters: Filters
@@ -122,7 +136,7 @@ class Queue:
     today_at_risk: dict[str, Decimal]
     covered: int
     currency: str
-    slices: list[Row]
+    stakes: list[Stake]
     first: Row | None
     pages: int
     counts: dict[str, int]
@@ -172,7 +186,7 @@ def queue(viewer: Viewer, now: datetime, filters: Filters) -> Queue:
         today_at_risk=_totals(today),
         covered=sum(bool(row.covered_for) for row in everything),
         currency=currency,
-        slices=[row for row in ranked if row.account.currency == currency and row.at_risk > 0],
+        stakes=_stakes([row for row in ranked if row.account.currency == currency and row.at_risk > 0]),
         first=first,
         pages=pages,
         counts={view: sum(_in_view(row, view) for row in awake) for view in VIEWS},
@@ -213,17 +227,14 @@ def covers_of(viewer: Viewer, now: datetime) -> dict[UUID, User]:
 
 def _rows(viewer: Viewer, now: datetime) -> list[Row]:
     """Every account with its metrics and where it stands, without words."""
-    # Few people own many accounts: each is read once.
-    rows_of = Account.objects.visible_to(viewer).prefetch_related("csm", "field_cto")
-    accounts = list(rows_of.order_by("name", "pk"))
-    ids = [account.pk for account in accounts]
-    found = latest_metrics(viewer.organization_id, ids, numbers_only=True)
-    due, terms = _due(viewer, now), BookTerms.objects.visible_to(viewer).first() or BookTerms()
-    reviews = _reviews(viewer)
+    accounts = list(Account.objects.visible_to(viewer).order_by("name", "pk"))
+    found = latest_numbers(viewer.organization_id, [account.pk for account in accounts], READS)
+    terms = BookTerms.objects.visible_to(viewer).first() or BookTerms()
+    due, reviews = _due(viewer, now), _reviews(viewer)
     rows = []
     for account in accounts:
         today = day_of(as_utc(now), zone_of(account.timezone))
-        own = due.get(account.pk, Due())
+        own = due.get(account.pk, NOTHING_DUE)
         last = reviews.get(account.pk) or account.contract_starts_on
         if last is not None:
             own = replace(own, review_days=(last + timedelta(days=terms.review_days) - today).days)
@@ -231,7 +242,7 @@ def _rows(viewer: Viewer, now: datetime) -> list[Row]:
         numbers = numbers_of(measured)
         stands = standing(numbers, own, today, onboarding_days=terms.onboarding_days)
         at_risk = numbers.get("at_risk") or ZERO
-        rows.append(Row(account, today, measured, stands, at_risk, has_urgent_alert=own.has_urgent_alert))
+        rows.append(Row(account, today, measured, numbers, stands, at_risk, has_urgent_alert=own.has_urgent_alert))
     return rows
 
 
@@ -243,9 +254,10 @@ def numbers_of(found: Measured) -> dict[str, Decimal | None]:
 def _due(viewer: Viewer, now: datetime) -> dict[UUID, Due]:
     """Return for each account the next step of its plays, its next task, and whether a critical alert waits."""
     found: dict[UUID, Due] = defaultdict(Due)
+    # What a run left undone is dropped with its end, so an open step is one of a running play.
     tasks = Task.objects.visible_to(viewer).filter(done_at=None, dropped_at=None, due_on__isnull=False)
     dates = tasks.values("account_id").annotate(
-        step=Min("due_on", filter=Q(run__isnull=False, run__ended_at=None)), own=Min("due_on", filter=Q(run=None))
+        step=Min("due_on", filter=Q(run__isnull=False)), own=Min("due_on", filter=Q(run=None))
     )
     for row in dates:
         found[row["account_id"]] = Due(step_on=row["step"], task_on=row["own"])
@@ -294,8 +306,8 @@ def _fits(row: Row, filters: Filters) -> bool:
 
 def _in_view(row: Row, view: str) -> bool:
     if view == "run_outs":
-        days = row.found.number("run_out_p50")
-        return days is not None and days <= 90 and (row.found.number("commit_granted") or ZERO) > 0
+        days = row.numbers.get("run_out_p50")
+        return days is not None and days <= 90 and (row.numbers.get("commit_granted") or ZERO) > 0
     if view == "onboarding":
         return any(one.key == "stalled" for one in row.standing.reasons)
     if view == "review":
@@ -337,11 +349,25 @@ def _totals(rows: Iterable[Row]) -> dict[str, Decimal]:
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
+def _stakes(rows: Sequence[Row]) -> list[Stake]:
+    thin = THIN * sum((row.at_risk for row in rows), ZERO)
+    found: list[Stake] = []
+    for row in rows:
+        group = row.standing.group
+        if found and found[-1].group == group and max(found[-1].amount, row.at_risk) < thin:
+            found[-1] = Stake(group, "", found[-1].amount + row.at_risk)
+        else:
+            found.append(Stake(group, row.account.name, row.at_risk))
+    return found
+
+
 def _fill(viewer: Viewer, now: datetime, rows: Sequence[Row]) -> None:
     """Add what is told of these rows: a handful of queries for a page."""
     ids = [row.account.pk for row in rows]
     if not ids:
         return
+    # Few people own many accounts: each is read once.
+    prefetch_related_objects([row.account for row in rows], "csm", "field_cto")
     found = latest_metrics(viewer.organization_id, ids)
     health = shown_health(viewer.organization_id, ids, now)
     runs = open_runs(viewer, ids, now)
