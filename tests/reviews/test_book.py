@@ -10,8 +10,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from psycopg2.extras import register_uuid
 
 from accounts.models import Account, Membership, Role
+from consumption_cs.lib.ids import remember_ids
 from consumption_cs.lib.tenancy import Viewer, act_as, enter
 from reviews.actions import book as acting
 from reviews.actions.play_catalog import ensure_plays
@@ -79,6 +81,31 @@ def test_today_comes_first_and_within_it_what_most_hangs_on(book: Book) -> None:
     assert found.at_risk == {"USD": D(900_513)}
     assert found.groups[0].at_risk == found.today_at_risk == {"USD": D(510)}
     assert book.names(needs="all")[-1] == "On track"
+
+
+def test_the_bar_draws_neighbours_with_next_to_nothing_at_risk_as_one_and_its_parts_add_up(book: Book) -> None:
+    book.account("Large", 900, **SPIKE)
+    for number in range(6):
+        book.account(f"Small {number}", number + 1, **SPIKE)
+    book.account("Later", 5, **FALLING)
+    stakes = book.look().stakes
+    assert [(stake.group, stake.name, stake.amount) for stake in stakes] == [
+        ("today", "Large", 900),
+        ("today", "", 6 + 5),
+        ("today", "", 4 + 3 + 2 + 1),
+        ("week", "Later", 5),
+    ]
+
+
+def test_an_id_that_was_read_before_is_the_same_in_every_process_that_remembers_ids(book: Book) -> None:
+    account = book.account("Known")
+    try:
+        remember_ids()
+        read = [Account.objects.values_list("pk", "csm_id", "field_cto_id").get(pk=account.pk) for _ in range(2)]
+    finally:
+        register_uuid()
+    assert read == [(account.pk, book.seat.user_id, None)] * 2
+    assert read[0][0] is read[1][0]
 
 
 def test_a_row_tells_its_reason_in_figures(book: Book) -> None:
