@@ -91,6 +91,11 @@ BEAT: dict[str, dict[str, Any]] = {
         "schedule": crontab(minute="10,40"),
         "options": {"expires": 1200},
     },
+    "old metrics": {
+        "task": "reviews.tasks.thin_all_metrics",
+        "schedule": crontab(minute=50, hour=3),
+        "options": {"expires": 3600},
+    },
     "ladders": {
         "task": "reviews.tasks.check_all_ladders",
         "schedule": crontab(minute=20),

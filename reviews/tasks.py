@@ -30,6 +30,13 @@ def measure_organization(organization_id: str) -> None:
         margin_watch.tell_negative_margins(UUID(organization_id), timezone.now())
 
 
+@shared_task
+def thin_all_metrics() -> None:
+    """Let go of daily metrics that nobody looks back on any more."""
+    for organization_id in organization_ids():
+        measure.thin_metrics(organization_id, timezone.now())
+
+
 @shared_task(soft_time_limit=3600, time_limit=3660)
 def try_recipes(organization_id: str) -> None:
     """Try the recipes that wait for it on the past."""

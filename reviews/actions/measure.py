@@ -25,7 +25,14 @@ from reviews.reports.waste_then import waste_then
 
 BLOCK = 250  # accounts at once: their facts fit into memory, and their rows into one statement
 AFTER_MIDNIGHT = timedelta(hours=1)  # of the account: what came late in the evening has arrived
+EVERY_DAY_KEPT = timedelta(days=400)  # what pages and recipes look back on, and a month to spare
 LOOKED_AT_LAST = timedelta(hours=6)  # until the same day is looked at again: calls, visits and opinions change too
+
+_OLD = """
+DELETE FROM reviews_accountmetrics
+WHERE organization_id = %(organization)s AND day < %(day)s
+    AND day <> (date_trunc('month', day) + interval '1 month - 1 day')::date
+"""
 
 # Those whose last closed day is not kept, and those whose row of it is old.
 _DUE = """
@@ -97,6 +104,13 @@ def measure_days(
         for zone, ids in zones.items():
             now = day_start(day + timedelta(days=1), zone_of(zone)) + AFTER_MIDNIGHT
             measure_accounts(organization_id, now, ids, is_present=False, acts=acts)
+
+
+def thin_metrics(organization_id: UUID, now: datetime) -> int:
+    """Of metrics older than 400 days keep the last day of each month; return how many rows went."""
+    with act_as(Viewer(organization_id)), connection.cursor() as cursor:
+        cursor.execute(_OLD, {"organization": organization_id, "day": (now - EVERY_DAY_KEPT).date()})
+        return cursor.rowcount
 
 
 def _wanted(organization_id: UUID, account_ids: Iterable[UUID] | None) -> list[UUID]:

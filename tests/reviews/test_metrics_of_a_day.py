@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from accounts.models import Account
 from budgets.models import Commit, Contract, LedgerEntry
 from consumption_cs.lib.tenancy import enter
-from reviews.actions.measure import measure_accounts, measure_days, measure_due
+from reviews.actions.measure import measure_accounts, measure_days, measure_due, thin_metrics
 from reviews.calc.metrics import DEFINITIONS
 from reviews.calc.production import breadth, failing_days, gap, is_in_production, ladder, success
 from reviews.calc.spend_metrics import chance_above, change, silent_days, unusual_day, variance
@@ -255,6 +255,18 @@ def test_a_day_that_has_passed_is_the_local_one_everywhere(db: None) -> None:
     enter(staff_of(organization))
     assert {row.day for row in AccountMetrics.objects.filter(account__in=accounts)} == {date(2026, 6, 10)}
     assert AccountMetrics.objects.count() == 3
+
+
+def test_of_metrics_older_than_400_days_the_last_day_of_each_month_stays(account: Account) -> None:
+    days = [date(2025, 4, 29), date(2025, 4, 30), date(2025, 5, 10), date(2025, 5, 11), date(2026, 6, 14)]
+    enter(staff_of(account))
+    fields = {"organization_id": account.organization_id, "account": account, "computed_at": NOW, "numbers": {}}
+    AccountMetrics.objects.bulk_create(AccountMetrics(day=day, **fields) for day in days)
+    assert thin_metrics(account.organization_id, NOW) == 2
+    enter(staff_of(account))
+    kept = AccountMetrics.objects.order_by("day").values_list("day", flat=True)
+    assert list(kept) == [date(2025, 4, 30), date(2025, 5, 11), date(2026, 6, 14)]
+    assert thin_metrics(account.organization_id, NOW) == 0
 
 
 def test_nothing_is_measured_of_another_organization_and_customers_see_none(account: Account) -> None:
