@@ -186,6 +186,7 @@ urlpatterns: list[URLPattern] = [
     path("renewals/renewals.csv", leader.renewals_file, name="renewals_csv"),
     path("accounts/<uuid:account_id>/renewal/", leader.renewal, name="renewal"),
     path("signals/", health.signal_list, name="signals"),
+    path("signals/precision/", health.signal_precision, name="signal_precision"),
     path("signals/<uuid:signal_id>/judge/", health.signal_judge, name="signal_judge"),
     path("metrics/", health.metrics, name="metrics"),
     path("book/book.csv", book.book_csv_file, name="book_csv"),

@@ -183,6 +183,33 @@ class SignalSerializer(serializers.ModelSerializer):
         return signal.feedback or None
 
 
+class SignalQualitySerializer(serializers.Serializer):
+    """How good one kind of warning was; ratios of 0 to 1, null without anything to divide by."""
+
+    kind = serializers.ChoiceField(KIND_CHOICES)
+    name = serializers.CharField(source="label")
+    raised = serializers.IntegerField()
+    open = serializers.IntegerField()
+    warnings = serializers.IntegerField(
+        source="tally.warnings", help_text="Of 52 weeks: followed, or 90 days old and not."
+    )
+    followed = serializers.IntegerField(source="tally.followed", help_text="A loss began within 90 days.")
+    too_early = serializers.IntegerField(source="tally.young")
+    precision = serializers.FloatField(allow_null=True, help_text="followed ÷ warnings")
+    precision_interval = serializers.ListField(child=serializers.FloatField(), allow_null=True)
+    losses = serializers.IntegerField(source="tally.losses")
+    warned = serializers.IntegerField(source="tally.warned", help_text="Losses with a warning in the 90 days before.")
+    lead_days = serializers.FloatField(source="tally.lead", allow_null=True)
+    judged = serializers.IntegerField()
+    useful = serializers.IntegerField()
+
+
+class SignalQualityListSerializer(serializers.Serializer):
+    """Each kind of warning that was ever raised, the most precise first."""
+
+    results = SignalQualitySerializer(many=True)
+
+
 class JudgementSerializer(serializers.Serializer):
     """Whether a warning was useful, was expected, or was wrong."""
 

@@ -33,6 +33,7 @@ from reviews.api.measure_serializers import (
     JudgementSerializer,
     MetricDaysSerializer,
     MetricsSerializer,
+    SignalQualityListSerializer,
     SignalSerializer,
     health_told,
 )
@@ -41,6 +42,7 @@ from reviews.calc.signals import KINDS
 from reviews.models import HealthRecipe, Signal
 from reviews.reports.health import shown_health
 from reviews.reports.measured import Measured, health_history, metric_history, metrics_on
+from reviews.reports.signal_quality import signal_quality
 from usage.api.exact_fields import shown
 from usage.api.read_schema import ReadSchema
 from usage.api.reads import account_of_key
@@ -218,6 +220,19 @@ class AccountSignalListView(SignalListView):
     @extend_schema(operation_id="accounts_signals_list", parameters=[_STATE, _KIND])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().get(request, *args, **kwargs)
+
+
+class SignalQualityView(APIView):
+    """How precise each kind of early warning was: what happened after them, and what people said of them."""
+
+    schema = ReadSchema()
+    capability = "book.view"
+    staff_only = True
+
+    @extend_schema(operation_id="signals_precision", responses=SignalQualityListSerializer)
+    def get(self, request: Request) -> Response:
+        quality = signal_quality(viewer_of(request), timezone.now())
+        return Response(SignalQualityListSerializer({"results": quality}).data)
 
 
 class SignalFeedbackView(APIView):

@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern] = [
     path("health", measures.HealthListView.as_view(), name="health"),
     path("health-recipes", measures.HealthRecipeListView.as_view(), name="health-recipes"),
     path("signals", measures.SignalListView.as_view(), name="signals"),
+    path("signals/precision", measures.SignalQualityView.as_view(), name="signal-precision"),
     path("signals/<uuid:signal_id>/feedback", measures.SignalFeedbackView.as_view(), name="signal-feedback"),
     path("accounts/<path:key>/metrics", measures.AccountMetricsView.as_view(), name="account-metrics"),
     path("accounts/<path:key>/metrics/days", measures.MetricDaysView.as_view(), name="account-metric-days"),

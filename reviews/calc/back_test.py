@@ -31,10 +31,14 @@ class Week:
 
 @dataclass(slots=True)
 class Tally:
-    """Of one measure. Precision is `followed` ÷ `warnings`, recall `warned` ÷ `losses`; `lead_days` of each warned."""
+    """Of one measure. Precision is `followed` ÷ `warnings`, recall `warned` ÷ `losses`; `lead_days` of each warned.
+
+    `young` warnings are not judged yet: no loss followed so far, and their 90 days are not over.
+    """
 
     warnings: int = 0
     followed: int = 0
+    young: int = 0
     losses: int = 0
     warned: int = 0
     lead_days: list[int] = field(default_factory=list)
@@ -70,7 +74,7 @@ def back_test(accounts: Iterable[Sequence[Week]], measures: Sequence[str]) -> di
             continue
         began, end = losses(weeks), weeks[-1].day
         for name, tally in tallies.items():
-            _count(tally, _warnings(weeks, name), began, end)
+            count(tally, _warnings(weeks, name), began, end)
     return tallies
 
 
@@ -88,13 +92,16 @@ def _warnings(weeks: Sequence[Week], name: str) -> list[date]:
     return found
 
 
-def _count(tally: Tally, warnings: Sequence[date], began: Sequence[date], end: date) -> None:
+def count(tally: Tally, warnings: Sequence[date], began: Sequence[date], end: date) -> None:
+    """Add one account's warnings and the losses that `began`, seen until `end`, to a tally."""
     tally.losses += len(began)
     for warning in warnings:
         hit = any(warning <= loss <= warning + AHEAD for loss in began)
         if hit or warning + AHEAD <= end:
             tally.warnings += 1
             tally.followed += hit
+        else:
+            tally.young += 1
     for loss in began:
         before = [warning for warning in warnings if loss - AHEAD <= warning <= loss]
         if before:

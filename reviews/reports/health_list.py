@@ -1,4 +1,4 @@
-"""Health over all accounts: how it is spread, what moved in a week, and how good its warnings were."""
+"""Health over all accounts: how it is spread, and what moved in a week."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -6,14 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db.models import Count, Q
-
 from accounts.models import Account
 from consumption_cs.lib.tenancy import Viewer
-from reviews.calc.signals import KINDS
-from reviews.models import HealthRecipe, Signal
+from reviews.models import HealthRecipe
 from reviews.reports.health import HealthShown, scores, shown_health
-from usage.calc.intervals import wilson
 
 BANDS = {"good": "80 and more", "fair": "60 to 79", "poor": "below 60", "none": "not scored"}
 
@@ -67,49 +63,6 @@ def spread(lines: Sequence[HealthLine]) -> dict[str, int]:
     for line in lines:
         counts[line.band] += 1
     return {band: counts[band] for band in BANDS}
-
-
-@dataclass(frozen=True, slots=True)
-class SignalQuality:
-    """What became of the signals of one kind: precision is useful ÷ judged, as a ratio with its Wilson interval."""
-
-    kind: str
-    label: str
-    open: int
-    raised: int
-    useful: int
-    judged: int
-    interval: tuple[float, float] | None
-
-    @property
-    def precision(self) -> float | None:
-        return self.useful / self.judged if self.judged else None
-
-
-def signal_quality(viewer: Viewer) -> list[SignalQuality]:
-    """Return the measured precision of each kind that was ever raised, most raised first. One query."""
-    judged = ~Q(feedback="")
-    rows = Signal.objects.visible_to(viewer).values("kind").annotate(
-        raised=Count("pk"),
-        open=Count("pk", filter=Q(closed_at=None)),
-        judged=Count("pk", filter=judged),
-        useful=Count("pk", filter=Q(feedback=Signal.Feedback.USEFUL)),
-    )  # fmt: skip
-    return sorted(
-        (
-            SignalQuality(
-                row["kind"],
-                KINDS[row["kind"]].label if row["kind"] in KINDS else row["kind"],
-                row["open"],
-                row["raised"],
-                row["useful"],
-                row["judged"],
-                wilson(row["useful"], row["judged"]) if row["judged"] else None,
-            )
-            for row in rows
-        ),
-        key=lambda one: (-one.raised, one.label),
-    )
 
 
 def recipes(viewer: Viewer) -> list[HealthRecipe]:

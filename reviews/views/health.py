@@ -28,7 +28,9 @@ from reviews.reports import health_list
 from reviews.reports.brief_words import part_words
 from reviews.reports.health import health_year, shown_health
 from reviews.reports.measured import latest_metrics
+from reviews.reports.signal_quality import quality_headline, signal_quality
 from reviews.tasks import try_recipes
+from reviews.views.parts import is_part
 from usage.views.overview import download
 
 PAGE_SIZE = 50
@@ -185,7 +187,7 @@ def recipe_switch(request: HttpRequest, recipe_id: UUID) -> HttpResponse:
 @require_safe
 @requires("book.view", staff=True)
 def signal_list(request: HttpRequest) -> HttpResponse:
-    """Early warnings of all accounts, with how precise each kind was."""
+    """Early warnings of all accounts; how precise each kind was is loaded after them."""
     viewer = viewer_of(request)
     kind = request.GET.get("kind", "") if request.GET.get("kind") in KINDS else ""
     state = request.GET.get("state", "open")
@@ -197,10 +199,18 @@ def signal_list(request: HttpRequest) -> HttpResponse:
         "kinds": [(key, one.label) for key, one in KINDS.items()],
         "kind": kind,
         "state": state,
-        "quality": health_list.signal_quality(viewer),
         "may_judge": can(viewer, "book.edit"),
     }
     return render(request, "reviews/signals.html", context)
+
+
+@require_safe
+@requires("book.view", staff=True)
+def signal_precision(request: HttpRequest) -> HttpResponse:
+    """What people said of each kind of warning, and what happened after it; as a card beside them, or whole."""
+    quality = signal_quality(viewer_of(request), timezone.now())
+    template = "reviews/_signal_quality.html" if is_part(request) else "reviews/signal_quality.html"
+    return render(request, template, {"quality": quality, "headline": quality_headline(quality)})
 
 
 @require_POST

@@ -102,6 +102,9 @@ def test_warnings_are_listed_and_judged(account: Account) -> None:
     assert caller.post(address, {"feedback": "odd"}, "application/json").status_code == 400
     assert caller.post(address, {"feedback": "useful"}, "application/json").json()["feedback"] == "useful"
     assert client(account).post(address, {"feedback": "wrong"}, "application/json").status_code == 403
+    (kind,) = read(client(account), "signals/precision")["results"]
+    assert (kind["kind"], kind["useful"], kind["judged"]) == ("falling", 1, 1)
+    assert (kind["warnings"], kind["too_early"], kind["precision"]) == (0, 1, None)
     enter(factories.staff_of(account))
     assert Signal.objects.get().feedback == "useful"
 
@@ -126,9 +129,9 @@ def test_what_cannot_be_asked_is_refused_in_words(account: Account, path: str) -
 
 
 def test_customers_and_other_organizations_learn_nothing(account: Account) -> None:
-    paths = ("metrics", "health", "health-recipes", "signals", *(f"accounts/north/wind/{name}" for name in (
-        "metrics", "metrics/days?names=pacing", "health", "health/days", "signals"
-    )))  # fmt: skip
+    own = ("metrics", "metrics/days?names=pacing", "health", "health/days", "signals")
+    paths = ("metrics", "health", "health-recipes", "signals", "signals/precision",
+             *(f"accounts/north/wind/{name}" for name in own))  # fmt: skip
     theirs = client(account, of=account)
     other = factories.make_account(factories.make_organization("Other"), key="other")
     strangers = client(other)

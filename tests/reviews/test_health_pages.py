@@ -1,7 +1,7 @@
 """Pages of health: all accounts and one, a word over the score, recipes and trials, warnings, what metrics mean."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal as D
 from typing import Any
 
@@ -16,9 +16,10 @@ from reviews.actions.health import recipe_in_force
 from reviews.calc.metrics import DEFINITIONS
 from reviews.calc.recipes import DEFAULT
 from reviews.forms.health import RecipeForm
-from reviews.models import HealthDay, HealthOverride, HealthRecipe, RecipeTrial, Signal
+from reviews.models import AccountMetrics, HealthDay, HealthOverride, HealthRecipe, RecipeTrial, Signal
 from reviews.reports.health import shown_health
-from reviews.reports.health_list import fill, health_lines, signal_quality
+from reviews.reports.health_list import fill, health_lines
+from reviews.reports.signal_quality import quality_headline, signal_quality
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -55,6 +56,13 @@ def warn(account: Account, kind: str = "falling", **fields: Any) -> Signal:
     own = {"organization_id": account.organization_id, "account": account, "opened_at": now, "seen_on": now.date()}
     given = {"headline": f"{kind} it is", "opened_on": now.date(), "evidence": {"metric": "change_28", "value": "-30"}}
     return Signal.objects.create(**own, kind=kind, **(given | fields))
+
+
+def keep(account: Account, day: date, **numbers: float) -> None:
+    """Metrics of a day."""
+    values = {name: str(value) for name, value in numbers.items()}
+    own = {"organization_id": account.organization_id, "account": account}
+    AccountMetrics.objects.create(**own, day=day, numbers=values, computed_at=timezone.now())
 
 
 def client(account: Account, role: str = Role.CSM) -> Client:
@@ -101,12 +109,46 @@ def test_many_accounts_take_as_many_queries_as_one(account: Account, django_asse
 def test_precision_is_of_those_judged_with_its_range(account: Account) -> None:
     for number, said in enumerate(["useful", "useful", "useful", "wrong", ""]):
         warn(account, subject=str(number), feedback=said)
-    (row,) = signal_quality(factories.staff_of(account))
-    assert (row.raised, row.open, row.useful, row.judged, row.precision) == (5, 5, 3, 4, 0.75)
-    assert row.interval is not None
-    low, high = row.interval
+    (row,) = signal_quality(factories.staff_of(account), timezone.now())
+    assert (row.raised, row.open, row.useful, row.judged, row.usefulness) == (5, 5, 3, 4, 0.75)
+    assert row.usefulness_interval is not None
+    low, high = row.usefulness_interval
     assert 0.3 < low < 0.31
     assert 0.95 < high < 0.96
+
+
+def test_precision_is_measured_by_the_losses_that_followed_within_90_days(
+    account: Account, django_assert_num_queries: Any
+) -> None:
+    end = timezone.now().date() - timedelta(days=2)
+    for weeks, change in ((40, -5), (30, -35), (29, -40), (20, -10), (8, -31), (0, -31)):
+        keep(account, end - timedelta(weeks=weeks), change_28=change)
+    for weeks, kind in ((32, "falling"), (22, "falling"), (4, "falling"), (31, "silence")):
+        warn(account, kind=kind, subject=str(weeks), opened_on=end - timedelta(weeks=weeks))
+    calm = factories.make_account(account.organization, "Calm")
+    warn(calm, kind="silence", opened_on=end - timedelta(weeks=20))
+    with django_assert_num_queries(3):
+        falling, silence = signal_quality(factories.staff_of(account), timezone.now())
+    told = falling.tally
+    assert (told.warnings, told.followed, told.young, told.losses, told.warned) == (2, 1, 1, 2, 1)
+    assert (told.lead, falling.precision, falling.recall) == (14, 0.5, 0.5)
+    told = silence.tally
+    assert (told.warnings, told.followed, told.warned, told.lead) == (2, 1, 1, 7)
+    assert quality_headline([falling, silence]) == "“Use is falling” was right most often: 1 of 2 came before a loss"
+    page = client(account).get("/signals/precision/").content.decode()
+    assert "1 of 2" in page
+    assert (
+        "Use is falling" in client(account).get("/signals/precision/", headers={"HX-Request": "true"}).content.decode()
+    )
+
+
+def test_without_warnings_or_before_90_days_precision_is_told_in_words(account: Account) -> None:
+    assert "No warning was raised yet" in client(account).get("/signals/precision/").content.decode()
+    enter(factories.staff_of(account))
+    warn(account, opened_on=timezone.now().date() - timedelta(weeks=2))
+    page = client(account).get("/signals/precision/").content.decode()
+    assert "Too early to tell what follows a warning" in page
+    assert "none is 90 days old" in page
 
 
 # Pages ---------------------------------------------------------------------------------------------------------------
