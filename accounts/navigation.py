@@ -43,6 +43,7 @@ STAFF = (
             Place("Ladder", "reviews:ladders", "layers"),
             Place("Retention", "reviews:retention", "trending-up"),
             Place("Team", "reviews:team", "users"),
+            Place("Incentives", "reviews:incentives", "wallet"),
         ),
     ),
     Group("Accounts", (Place("Accounts", "usage:accounts", "building"),)),

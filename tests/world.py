@@ -32,12 +32,13 @@ from budgets.models import (
 )
 from consumption_cs.lib.ids import uuid7
 from consumption_cs.lib.tenancy import enter
-from reviews.models import CostProposal, LossEvidence, PlayRun, SavedView
+from reviews.calc.quarters import Quarter
+from reviews.models import CostProposal, IncentiveDispute, LossEvidence, PlayRun, SavedView
 from tests import factories
 from tests.world_alerts import Guarded, make_guarded
 from tests.world_field import make_proposal
 from tests.world_health import Scored, make_scored
-from tests.world_leader import make_evidence
+from tests.world_leader import make_dispute, make_evidence
 from tests.world_people import Written, make_written
 from tests.world_plays import make_run
 from tests.world_value import Valued, make_valued
@@ -83,6 +84,7 @@ class AccountWorld:
     run: PlayRun
     proposal: CostProposal
     evidence: LossEvidence
+    dispute: IncentiveDispute
     written: Written
     scored: Scored
     valued: Valued
@@ -152,6 +154,8 @@ class World:
             "run_id": own.run.pk,
             "proposal_id": own.proposal.pk,
             "evidence_id": own.evidence.pk,
+            "dispute_id": own.dispute.pk,
+            "quarter": Quarter(own.dispute.quarter_starts_on).name,
             "contact_id": own.written.contact.pk,
             "entry_id": own.written.entry.pk,
             "task_id": own.written.task.pk,
@@ -283,6 +287,7 @@ def _make_account(world: World, number: int, now: datetime) -> AccountWorld:
         run=make_run(account, workflow, world.staff[Role.CSM].user, own, now),
         proposal=make_proposal(account, workflow, world.staff[Role.FIELD_CTO].user, own, now),
         evidence=make_evidence(account, world.staff[Role.CSM].user, own, now),
+        dispute=make_dispute(account, world.staff[Role.CSM].user, own, now),
         written=make_written(account, world.staff[Role.CSM].user, world.staff[Role.LEADER].user, own, now),
         scored=make_scored(account, world.staff[Role.CSM].user, own, now),
         valued=make_valued(account, workflow, world.staff[Role.CSM].user, members[Role.PORTAL_OWNER].user, own, now),

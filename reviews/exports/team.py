@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 
 from consumption_cs.lib.csv_files import write_rows
-from reviews.reports.incentives import LedgerLine
+from consumption_cs.lib.money import exponent, round_to
+from reviews.models import IncentiveDispute
+from reviews.reports.incentive_lines import LedgerLine
 from reviews.reports.team import Team
 
 _LOAD = (
@@ -11,8 +13,10 @@ _LOAD = (
     "at_risk", "currency",
 )  # fmt: skip
 _LEDGER = (
-    "person", "email", "account", "name", "day", "weeks_in_band_percent", "why_not", "production_workflows",
-    "ladder_percent", "top_share_percent", "excused", "disputed",
+    "quarter", "person", "email", "account", "name", "day", "weeks_in_band_percent", "why_not", "weeks_in_band",
+    "weeks_counted", "weeks_excused", "target_a_week", "currency", "production_workflows", "ladder_percent",
+    "top_share_percent", "excused", "waits_for_approval", "dispute", "disputed_at", "dispute_reason", "answered_by",
+    "answered_at", "answer",
 )  # fmt: skip
 
 
@@ -30,7 +34,7 @@ def team_csv(seen: Team) -> bytes:
 
 
 def ledger_csv(lines: Iterable[LedgerLine]) -> bytes:
-    """Return one line an account and its owner, in the order given."""
+    """Return one line an account and its owner, in the order given; the last dispute with its answer."""
     return write_rows(_LEDGER, [_row(line) for line in lines])
 
 
@@ -38,10 +42,24 @@ def _row(line: LedgerLine) -> list[object]:
     def told(value: object) -> object:
         return "" if value is None else value
 
-    account = line.account
+    account, person = line.account, line.person
+    known = line.in_band is not None
     return [
-        str(account.csm), account.csm.email if account.csm else "", account.key, account.name,
+        line.quarter.name, str(person), person.email, account.key, account.name,
         line.day.isoformat() if line.day else "",
-        told(line.in_band), line.why_not, told(line.workflows), told(line.ladder), told(line.top_share),
-        line.excused_words, line.disputed,
+        told(None if line.in_band is None else round_to(line.in_band, 4)), line.why_not,
+        line.inside if known else "", len(line.counted) if known else "", len(line.weeks) - len(line.counted),
+        told(None if line.target is None else round_to(line.target, exponent(account.currency))), account.currency,
+        told(line.workflows), told(line.ladder), told(line.top_share), line.excused_words,
+        "; ".join(one.words for one in line.waiting), *_dispute(line),
     ]  # fmt: skip
+
+
+def _dispute(line: LedgerLine) -> list[object]:
+    """Return the state, when and why it was disputed, and who answered what when; empty where nobody did."""
+    last = line.dispute
+    if last is None:
+        return [""] * 6
+    raised = next(one for one in reversed(line.disputes) if one.step == IncentiveDispute.Step.RAISED)
+    head = [last.get_step_display().lower(), raised.at.isoformat(), raised.text]
+    return [*head, *(["", "", ""] if last is raised else [str(last.by), last.at.isoformat(), last.text])]

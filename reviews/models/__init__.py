@@ -1,6 +1,7 @@
 """What the customer-success team knows and does about an account, on top of usage, money and alerts."""
 
 from reviews.models.expansion import Candidate, CandidateStep, ExpansionCapacity
+from reviews.models.incentives import IncentiveDispute
 from reviews.models.ladder import GateTick, LadderCard, LadderRules, RungMove
 from reviews.models.measures import AccountMetrics, HealthDay, HealthOverride, HealthRecipe, RecipeTrial, Signal
 from reviews.models.outcomes import OutcomeAnswer, OutcomeTerms
@@ -25,6 +26,7 @@ __all__ = [
     "HealthDay",
     "HealthOverride",
     "HealthRecipe",
+    "IncentiveDispute",
     "LadderCard",
     "LadderRules",
     "LossEvidence",

@@ -1,91 +1,177 @@
-"""What people are paid by: how steadily their accounts draw, how deep they go, and what was excused. Metric 27."""
+"""What people are paid by in a quarter: how steadily their accounts draw, how deep they go, what was excused.
+
+Metric 27, of the whole weeks of the quarter. Disputes stand beside the line that they are about.
+"""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
 from accounts.models import Account
-from budgets.reports.excused import excused_spans
-from consumption_cs.lib.display import counted
+from accounts.permissions import can
+from budgets.models import Forgiveness
+from budgets.reports.excused import ExcusedSpan, excused_spans
+from budgets.reports.spend_history import histories
+from consumption_cs.lib.display import money_text
+from consumption_cs.lib.money import exactly
+from consumption_cs.lib.periods import day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer
-from reviews.calc.concentration import WEEKS
-from reviews.models import LossEvidence
-from reviews.reports.measured import latest_metrics
+from reviews.calc.concentration import weeks_in_band
+from reviews.calc.quarters import Quarter, Week, whole_weeks
+from reviews.models import IncentiveDispute, LossEvidence
+from reviews.reports.commits_then import CommitThen, commits_then
+from reviews.reports.incentive_lines import Excused, LedgerLine
+from reviews.reports.incentive_owners import owners_on
+from reviews.reports.measured import Measured, metrics_on
+
+ZERO = Decimal(0)
+PAST_QUARTERS = 8
+FEWEST_WEEKS = 4
+NOT_BEGUN = "The quarter has not begun."
+NO_COMMIT = "No commit was in force."
+NO_END = "The commit has no end, so no plan."
+NOT_MEASURED = "Not measured in this quarter."
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerLine:
-    """One account of one person: percent of weeks in band (None: `why_not`), depth, and what bears on it.
+def quarters(now: datetime) -> list[Quarter]:
+    """Return the running quarter and those before it that can be looked at, the newest first."""
+    running = Quarter.of(now.date())
+    return [running.back(count) for count in range(PAST_QUARTERS + 1)]
 
-    `excused`: what was approved in the last 13 weeks. `disputed`: what somebody entered and nobody approved yet.
+
+def quarter_asked(name: str, now: datetime) -> Quarter:
+    """Return the quarter of that name, the running one for what is none of `quarters`."""
+    known = quarters(now)
+    return next((one for one in known if one.name == name), known[0])
+
+
+def may_see_all(viewer: Viewer) -> bool:
+    """Whether somebody sees everybody's lines, not only their own."""
+    return can(viewer, "capacity.view")
+
+
+def incentive_ledger(
+    viewer: Viewer, now: datetime, quarter: Quarter | None = None, *, account_id: UUID | None = None
+) -> list[LedgerLine]:
+    """Return a line an account that had an owner in the quarter, by owner and name. Ten queries for any number.
+
+    Who had the account when the quarter ended has its line, now for the running one, also while somebody covers for
+    them. Without `capacity.view` only the viewer's own lines.
     """
-
-    account: Account
-    day: date | None
-    in_band: Decimal | None
-    why_not: str
-    workflows: int | None
-    ladder: Decimal | None
-    top_share: Decimal | None
-    excused: tuple[str, ...]
-    disputed: int
-
-    @property
-    def share(self) -> float:
-        """Weeks in band of 0 to 1: the length of a bar."""
-        return float(self.in_band or 0) / 100
-
-    @property
-    def excused_words(self) -> str:
-        return "; ".join(self.excused)
-
-
-def incentive_ledger(viewer: Viewer, now: datetime) -> list[LedgerLine]:
-    """Return a line an account with an owner, by owner and name. Four queries for any number of accounts.
-
-    The CSM of the account has it, also while somebody covers for them.
-    """
-    rows = Account.objects.visible_to(viewer).filter(csm__isnull=False).select_related("csm")
-    accounts = sorted(rows, key=lambda one: (str(one.csm).lower(), one.name.lower(), str(one.pk)))
-    found = latest_metrics(viewer.organization_id, [one.pk for one in accounts])
-    excused, disputed = _bearing(viewer, now)
+    quarter = quarter or Quarter.of(now.date())
+    owners = owners_on(viewer, quarter.end, now, account_id)
+    if not may_see_all(viewer):
+        owners = {account: person for account, person in owners.items() if person.pk == viewer.user_id}
+    accounts = sorted(owners, key=lambda one: (str(owners[one]).lower(), one.name.lower(), str(one.pk)))
+    if not accounts:
+        return []
+    until = {one.pk: min(quarter.end, day_of(now, zone_of(one.timezone))) for one in accounts}
+    named = {str(pk): day for pk, day in until.items()}
+    by_name = {str(one.pk): one for one in accounts}
+    spend = histories(viewer.organization_id, by_name, named)
+    plans = commits_then(viewer.organization_id, named)
+    measured = metrics_on(viewer.organization_id, list(until), quarter.last_day)
+    spans = excused_spans(viewer, list(until), now=now)
+    items = _items(viewer, quarter, accounts, spans)
+    said = _said(viewer, quarter, list(until))
     lines = []
     for account in accounts:
-        one = found[account.pk]
-        workflows = one.number("production_workflows")
+        pk, name = account.pk, str(account.pk)
+        days = _by_day(list(spend.get(name, ())), until[pk])
+        band = _band(quarter, until[pk], days, plans.get(name, []), _days_of(spans.get(pk, [])))
+        depth = _depth(measured[pk], quarter)
+        own = [one for one in said.get(pk, []) if one.person_id == owners[account].pk]
         lines.append(
-            LedgerLine(
-                account=account,
-                day=one.day,
-                in_band=one.number("in_band_percent"),
-                why_not=one.reason("in_band_percent"),
-                workflows=None if workflows is None else int(workflows),
-                ladder=one.number("ladder_percent"),
-                top_share=one.number("top_share_percent"),
-                excused=tuple(excused.get(account.pk, ())),
-                disputed=disputed.get(account.pk, 0),
-            )
+            LedgerLine(account, owners[account], quarter, *band, *depth, tuple(items.get(pk, ())), tuple(own))
         )
     return lines
 
 
-def _bearing(viewer: Viewer, now: datetime) -> tuple[dict[UUID, list[str]], dict[UUID, int]]:
-    """Return what was excused of each account in the last 13 weeks in words, and how much waits for approval."""
-    since = now.date() - timedelta(weeks=WEEKS)
-    said: dict[UUID, list[str]] = defaultdict(list)
-    waits: dict[UUID, int] = defaultdict(int)
-    for account, spans in excused_spans(viewer, now=now).items():
-        late = [span for span in spans if span.last_day >= since]
-        if late:
-            said[account].append(counted(len(late), "credited spike"))
-    rows = LossEvidence.objects.visible_to(viewer).filter(starts_on__lte=now.date()).order_by("starts_on", "pk")
+def _by_day(spend: Sequence[float], until: date) -> dict[date, Decimal]:
+    first = until - timedelta(days=len(spend))
+    return {first + timedelta(days=number): Decimal(repr(float(amount))) for number, amount in enumerate(spend)}
+
+
+def _days_of(spans: Sequence[ExcusedSpan]) -> frozenset[date]:
+    return frozenset(
+        span.first_day + timedelta(days=number)
+        for span in spans
+        for number in range((span.last_day - span.first_day).days + 1)
+    )
+
+
+@exactly
+def _band(
+    quarter: Quarter,
+    until: date,
+    drawn: Mapping[date, Decimal],
+    commits: Sequence[CommitThen],
+    excused: frozenset[date],
+) -> tuple[date | None, Decimal | None, str, Decimal | None, tuple[Week, ...]]:
+    """Return the last day that counts, the percentage of weeks in band or why there is none, target, and weeks."""
+    if until <= quarter.start:
+        return None, None, NOT_BEGUN, None, ()
+    day, rows = until - timedelta(days=1), [row for row in commits if row.granted > 0]
+    ends = [row.ends_on for row in rows if row.ends_on is not None]
+    begins = min((row.starts_on for row in rows), default=until)
+    if not rows or not ends or max(ends) <= begins:
+        return day, None, NO_END if rows else NO_COMMIT, None, ()
+    total = sum((row.granted for row in rows), ZERO)
+    target = total * 7 / Decimal((max(ends) - begins).days)
+    weeks = tuple(whole_weeks(max(quarter.start, begins), until, drawn, excused))
+    share, count = weeks_in_band([one.drawn for one in weeks], target, [one.is_excused for one in weeks])
+    if count < FEWEST_WEEKS:
+        return day, None, f"Too early to say: {count} of {FEWEST_WEEKS} whole weeks count.", target, weeks
+    return day, share, "", target, weeks
+
+
+def _depth(found: Measured, quarter: Quarter) -> tuple[int | None, Decimal | None, Decimal | None]:
+    if found.day is None or found.day < quarter.start:
+        return None, None, None
+    workflows = found.number("production_workflows")
+    return (
+        None if workflows is None else int(workflows),
+        found.number("ladder_percent"),
+        found.number("top_share_percent"),
+    )
+
+
+def _items(
+    viewer: Viewer, quarter: Quarter, accounts: Sequence[Account], spans: Mapping[UUID, Sequence[ExcusedSpan]]
+) -> dict[UUID, list[Excused]]:
+    """Return what bears on each account in the quarter: spikes that were credited, and evidence why it spends less."""
+    found: dict[UUID, list[Excused]] = defaultdict(list)
+    late = [one for own in spans.values() for one in own]
+    late = [one for one in late if one.first_day < quarter.end and one.last_day >= quarter.start]
+    credited = Forgiveness.objects.visible_to(viewer).filter(alert__in=[one.alert_id for one in late])
+    approved = {row.alert_id: row for row in credited.select_related("decided_by")}
+    for one in late:
+        row = approved[one.alert_id]
+        words = f"Spike, {money_text(one.amount, one.currency)} credited"
+        ends_on = one.last_day + timedelta(days=1)
+        found[one.account_id].append(
+            Excused(words, row.reason, one.first_day, ends_on, row.decided_by, row.decided_at)
+        )
+    evidence = LossEvidence.objects.visible_to(viewer).filter(account__in=accounts, starts_on__lt=quarter.end)
+    for piece in (
+        evidence.exclude(ends_on__lte=quarter.start).select_related("approved_by").order_by("starts_on", "pk")
+    ):
+        found[piece.account_id].append(
+            Excused(
+                piece.get_kind_display(), piece.note, piece.starts_on, piece.ends_on, piece.approved_by,
+                piece.approved_at,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _said(viewer: Viewer, quarter: Quarter, accounts: Sequence[UUID]) -> dict[UUID, list[IncentiveDispute]]:
+    rows = IncentiveDispute.objects.visible_to(viewer).filter(
+        account__in=accounts, quarter_starts_on=quarter.start
+    ).select_related("by", "person").order_by("at", "pk")  # fmt: skip
+    found: dict[UUID, list[IncentiveDispute]] = defaultdict(list)
     for row in rows:
-        if row.ends_on is not None and row.ends_on <= since:
-            continue
-        if row.approved_at is None:
-            waits[row.account_id] += 1
-        else:
-            said[row.account_id].append(row.get_kind_display().lower())
-    return said, waits
+        found[row.account_id].append(row)
+    return found

@@ -12,8 +12,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.http import viewer_of
 from accounts.permissions import can, requires
 from reviews.actions.team import save_hours, save_terms
-from reviews.exports.team import ledger_csv, team_csv
+from reviews.exports.team import team_csv
 from reviews.forms.team import HoursForm, TermsForm
+from reviews.reports.incentive_lines import by_person
 from reviews.reports.incentives import incentive_ledger
 from reviews.reports.team import team as team_seen
 from reviews.reports.team import terms_of
@@ -29,6 +30,7 @@ def team(request: HttpRequest) -> HttpResponse:
     viewer, now = viewer_of(request), timezone.now()
     seen = team_seen(viewer, now)
     text, tone = status(seen)
+    ledger = incentive_ledger(viewer, now)
     context = {
         "seen": seen,
         "status": text,
@@ -36,7 +38,8 @@ def team(request: HttpRequest) -> HttpResponse:
         "headline": headline(seen),
         "lead": lead(seen),
         "facts": facts(seen),
-        "ledger": incentive_ledger(viewer, now),
+        "paid": by_person(ledger),
+        "disputes": sum(line.open_dispute is not None for line in ledger),
         "today": now.date(),
         "may_edit": can(viewer, "recipe.edit"),
         "may_cover": can(viewer, "book.view"),
@@ -50,14 +53,6 @@ def team_file(request: HttpRequest) -> HttpResponse:
     """The load of each person as a file."""
     now = timezone.now()
     return download(team_csv(team_seen(viewer_of(request), now)), f"team-{now.date().isoformat()}.csv")
-
-
-@require_safe
-@requires("capacity.view", staff=True)
-def incentives_file(request: HttpRequest) -> HttpResponse:
-    """The incentive ledger: each account of each person with its weeks in band and what was excused."""
-    now = timezone.now()
-    return download(ledger_csv(incentive_ledger(viewer_of(request), now)), f"incentives-{now.date().isoformat()}.csv")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
