@@ -9,7 +9,7 @@ of it is wasted.
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -30,6 +30,7 @@ VENDOR_FAULT = """(lower(coalesce(events.properties->>'fault', '')) IN ('vendor'
         coalesce(events.properties->>'status_code', events.properties->>'status', '') ~ '^5[0-9][0-9]$'))"""
 FAULT_TOLD = "events.properties ?| array['fault', 'status_code', 'status']"
 
+# `since` and `until` hold for all accounts at once, so that the planner leaves out months that no account asks for.
 # Days and what was wasted on them are brought together by grouping, not by a join: a join of two sums has no
 # statistics, and the planner may compare each row with each.
 _ROWS = f"""
@@ -54,6 +55,7 @@ WITH wanted AS (
     JOIN usage_event AS events ON events.organization_id = %(organization)s AND events.account_id = wanted.account_id
         AND events.occurred_at >= (wanted.today - %(reach)s)::timestamp AT TIME ZONE wanted.zone
         AND events.occurred_at < wanted.today::timestamp AT TIME ZONE wanted.zone
+        AND events.occurred_at >= %(since)s::date - 1 AND events.occurred_at < %(until)s::date + 1
     CROSS JOIN LATERAL (SELECT coalesce({", ".join(f"events.properties->>'{name}'" for name in INPUT_HASHES)})
         AS input) AS hashed
     CROSS JOIN LATERAL (SELECT (events.occurred_at AT TIME ZONE wanted.zone)::date AS day) AS local
@@ -77,6 +79,7 @@ WITH wanted AS (
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0
     FROM wanted JOIN usage_day AS used ON used.organization_id = %(organization)s
         AND used.account_id = wanted.account_id
+        AND used.day >= %(since)s AND used.day < %(until)s
         AND used.day >= wanted.today - %(reach)s AND used.day < wanted.today
 ), lines AS (
     SELECT account_id, workflow_id, meter_id, is_now, bool_or(is_seen) AS is_seen,
@@ -112,6 +115,7 @@ SELECT rated.account_id, rated.day >= wanted.today - %(days)s, sum(least(rated.a
     sum(least(rated.amount, rated.total_amount - rated.total_due)) FILTER (WHERE rated.events > 0)
 FROM unnest(%(accounts)s::uuid[], %(today)s::date[]) AS wanted(account_id, today)
 JOIN usage_rated_day AS rated ON rated.organization_id = %(organization)s AND rated.account_id = wanted.account_id
+    AND rated.day >= %(since)s AND rated.day < %(until)s
     AND rated.day >= wanted.today - %(reach)s AND rated.day < wanted.today
 WHERE rated.amount > 0 AND rated.total_amount - rated.total_due > 1
 GROUP BY 1, 2
@@ -188,15 +192,20 @@ def waste_then(organization_id: UUID, today_by_account: Mapping[UUID, date]) -> 
     return {account: window.waste_of(account) for account in today_by_account}
 
 
-def windows(organization_id: UUID, today: Mapping[UUID, date], *, before: bool = True) -> tuple[Window, Window]:
-    """Return the last 28 closed days of the accounts, and the 28 before them (empty unless asked for)."""
+def windows(
+    organization_id: UUID, today: Mapping[UUID, date], *, before: bool = True, days: int = DAYS
+) -> tuple[Window, Window]:
+    """Return the last 28 (or `days`) closed days of the accounts, and as many before them (empty unless asked for)."""
+    reach = 2 * days if before else days
     asked: dict[str, Any] = {
         "organization": organization_id,
         "accounts": [str(account) for account in today],
         "today": list(today.values()),
-        "days": DAYS,
+        "days": days,
         "adding": [str(pk) for pk in _adding_meters(organization_id)],
-        "reach": 2 * DAYS if before else DAYS,
+        "reach": reach,
+        "since": min(today.values(), default=date.max) - timedelta(days=reach),
+        "until": max(today.values(), default=date.max),
     }
     used: dict[bool, dict[UUID, list[Used]]] = {True: defaultdict(list), False: defaultdict(list)}
     for account, workflow, is_now, *figures in _fetch(_ROWS, asked):
