@@ -14,9 +14,11 @@ from consumption_cs.lib.money import exactly
 from consumption_cs.lib.periods import add_months, day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer
 from reviews.calc.unit_cost import Return, Valued, cost_per_outcome, outcomes_per_thousand, return_on_spend
+from reviews.calc.waste import Waste, waste
 from reviews.models import OutcomeAnswer, OutcomeTerms
 from reviews.reports.value_review_sums import Days, Sums, names_of, period_sums
 from reviews.reports.value_review_terms import Terms, terms_of
+from reviews.reports.waste_then import Used, Window, windows
 from usage.models import Workflow
 
 ZERO, THOUSAND = Decimal(0), Decimal(1000)
@@ -29,7 +31,8 @@ class OutcomeLine:
 
     `per_thousand` is the cost of 1,000 outcomes and `value` what they were worth by the confirmed value of one; None
     is not known. `open_from`: outcomes of the work from this day on are not all known yet. `asked` is the proposal
-    that waits for the customer; `history` all proposals with what was said to them, the newest first.
+    that waits for the customer; `history` all proposals with what was said to them, the newest first. `waste` is None
+    where nothing was spent, or where the events tell nothing of failures, retries or repeated work.
     """
 
     workflow: Workflow
@@ -42,6 +45,7 @@ class OutcomeLine:
     open_from: date | None
     asked: OutcomeTerms | None
     history: tuple[OutcomeTerms, ...]
+    waste: Waste | None = None
 
     @property
     def unit(self) -> str:
@@ -53,13 +57,26 @@ class OutcomeLine:
         return self.terms.state if self.terms else "none"
 
     @property
+    def waste_share(self) -> Decimal | None:
+        """The part of spend that bought nothing, 0 to 1."""
+        return self.waste.percent / 100 if self.waste and self.waste.percent is not None else None
+
+    @property
+    def waste_mostly(self) -> str:
+        """What most of the waste is; empty where there is none."""
+        return mostly(self.waste)
+
+    @property
     def value_each(self) -> Decimal | None:
         return self.terms.value_each if self.terms and self.state == CONFIRMED else None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """The workflows of an account in [start, end), the dearest first, and what all of them came to."""
+    """The workflows of an account in [start, end), the dearest first, and what all of them came to.
+
+    `waste` is the account's, minimums that were not used up included; None where nothing is told of any.
+    """
 
     start: date
     end: date
@@ -69,6 +86,7 @@ class Outcomes:
     per_money: Decimal | None
     per_money_before: Decimal | None
     worth: Return
+    waste: Waste | None
 
     @property
     def confirmed(self) -> int:
@@ -80,15 +98,17 @@ class Outcomes:
 
 
 def outcomes_of(viewer: Viewer, account: Account, start: date, end: date, now: datetime) -> Outcomes:
-    """Return what was achieved in the local days [start, end), against as long a time just before. Six queries."""
+    """Return what was achieved in the local days [start, end), against as long a time just before. Nine queries."""
     flows, terms = names_of(viewer, account), terms_of(viewer, account, now)
     today = day_of(now, zone_of(account.timezone))
     lags = {name: one.lag_days for name, one in terms.items()}
     spans: list[Days] = [(_before(start, end), start), (start, end)]
     before, after = period_sums(viewer, account, spans, lags, today)
     history = _history(viewer, account)
+    wasted = _wasted(viewer, account, start, min(end, today))
+    used = {row.workflow_id: row for row in wasted.used.get(account.pk, ())}
     lines = [
-        _line(flow, before, after, terms.get(name), history.get(flow.pk, ()), (end, today))
+        _line(flow, before, after, terms.get(name), history.get(flow.pk, ()), (end, today), used.get(flow.pk))
         for name, flow in flows.items()
     ]
     lines.sort(key=lambda line: (-line.spend, line.workflow.name))
@@ -103,7 +123,45 @@ def outcomes_of(viewer: Viewer, account: Account, start: date, end: date, now: d
         return_on_spend(
             (Valued(line.outcomes, line.value_each, line.state == CONFIRMED) for line in lines), after.spend
         ),
+        _waste_of_all(wasted, account),
     )
+
+
+def mostly(wasted: Waste | None) -> str:
+    """Return in words what most of the waste is; empty where there is none."""
+    if wasted is None or not wasted.total:
+        return ""
+    kinds = {
+        "failed": wasted.failed,
+        "retried": wasted.retries,
+        "repeated": wasted.duplicates,
+        "minimum not used up": wasted.idle_minimum,
+    }
+    most = max(kinds, key=lambda kind: kinds[kind])
+    return most if kinds[most] == wasted.total else f"mostly {most}"
+
+
+def _wasted(viewer: Viewer, account: Account, start: date, end: date) -> Window:
+    """What was wasted in the closed days [start, end); the first of a month has none yet."""
+    if end <= start:
+        return Window({}, {})
+    return windows(viewer.organization_id, {account.pk: end}, before=False, days=(end - start).days)[0]
+
+
+def _waste_of_all(wasted: Window, account: Account) -> Waste | None:
+    found = wasted.waste_of(account.pk)
+    is_told = account.pk in wasted.minimums or any(map(_tells, wasted.used.get(account.pk, ())))
+    return found if is_told and found.percent is not None else None
+
+
+def _tells(used: Used) -> bool:
+    """Without an end, an attempt's number or an input's hash, events do not say what of them was wasted."""
+    return bool(used.finished or used.retried or used.hashed)
+
+
+def _waste_of(used: Used | None) -> Waste | None:
+    found = waste(used.uses()) if used is not None and _tells(used) else None
+    return found if found is not None and found.percent is not None else None
 
 
 def _before(start: date, end: date) -> date:
@@ -119,6 +177,7 @@ def _line(
     terms: Terms | None,
     history: tuple[OutcomeTerms, ...],
     days: tuple[date, date],
+    used: Used | None,
 ) -> OutcomeLine:
     then, done = before.flows.get(str(flow.pk)), after.flows.get(str(flow.pk))
     end, today = days
@@ -137,6 +196,7 @@ def _line(
         open_from=known_to if known_to < end else None,
         asked=newest if newest is not None and not _said(newest) else None,
         history=history,
+        waste=_waste_of(used),
     )
 
 

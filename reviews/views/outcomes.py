@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -18,10 +19,12 @@ from accounts.permissions import CAPABILITIES, can, requires
 from consumption_cs.lib.display import counted, money_text, percent_text, quantity_text
 from consumption_cs.lib.periods import add_months, day_of, zone_of
 from reviews.actions import outcomes as acting
-from reviews.exports.outcomes import outcomes_csv
+from reviews.charts.outcomes import MOST, compared, cost_figures
+from reviews.exports.outcomes import outcome_months_csv, outcomes_csv
 from reviews.forms.outcomes import AnswerForm, TermsForm
 from reviews.models import OutcomeTerms
-from reviews.reports.outcomes import Outcomes, outcomes_of
+from reviews.reports.outcome_months import outcome_months
+from reviews.reports.outcomes import Outcomes, mostly, outcomes_of
 from reviews.views.headlines import pieces
 from usage.models import Workflow
 from usage.reports.freshness import data_through
@@ -37,11 +40,15 @@ def outcomes(request: HttpRequest, account_id: UUID) -> HttpResponse:
     viewer, account, now = viewer_of(request), account_of(request), timezone.now()
     start, end, months = _month(request, account, now)
     seen = outcomes_of(viewer, account, start, end, now)
+    flows = outcome_months(viewer, account, seen.lines, months, day_of(now, zone_of(account.timezone)))
+    csv_url = f"{reverse('reviews:outcomes_csv', args=[account.pk])}?by=month"
     context = {
         "account": account,
         "seen": seen,
+        "charts": cost_figures(flows, account.currency, csv_url),
+        "undrawn": max(len(flows) - MOST, 0),
         "headline": pieces(_headline(seen, account, viewer.is_portal)),
-        "lead": _lead(seen, account, viewer.is_portal),
+        "lead": f"{_lead(seen, account, viewer.is_portal)} {compared(flows)}".strip(),
         "facts": _facts(seen, account),
         "month": start,
         "months": months,
@@ -56,10 +63,14 @@ def outcomes(request: HttpRequest, account_id: UUID) -> HttpResponse:
 @require_safe
 @requires("outcome.view")
 def outcomes_file(request: HttpRequest, account_id: UUID) -> HttpResponse:
-    """The month's lines as CSV."""
+    """The month's lines as CSV; with `?by=month` what outcomes cost in each month."""
     viewer, account, now = viewer_of(request), account_of(request), timezone.now()
-    start, end, _ = _month(request, account, now)
-    content = outcomes_csv(outcomes_of(viewer, account, start, end, now), account)
+    start, end, months = _month(request, account, now)
+    seen = outcomes_of(viewer, account, start, end, now)
+    if request.GET.get("by") == "month":
+        flows = outcome_months(viewer, account, seen.lines, months, day_of(now, zone_of(account.timezone)))
+        return download(outcome_months_csv(flows, account), f"outcome-costs-{account.key}.csv")
+    content = outcomes_csv(seen, account)
     return download(content, f"outcomes-{account.key}-{start:%Y-%m}.csv")
 
 
@@ -190,4 +201,13 @@ def _facts(seen: Outcomes, account: Account) -> list[dict[str, Any]]:
             else "Not counted yet",
             "note": f"{seen.confirmed} of {len(seen.lines)} workflows",
         },
+        _waste_fact(seen, account),
     ]
+
+
+def _waste_fact(seen: Outcomes, account: Account) -> dict[str, Any]:
+    wasted = seen.waste
+    if wasted is None or wasted.percent is None:
+        return {"label": "Waste", "value": "Not told", "note": "no end of an attempt is told", "none": True}
+    note = f"{money_text(wasted.total, account.currency, places=0)}, {mostly(wasted)}" if wasted.total else ""
+    return {"label": "Waste", "value": percent_text(wasted.percent / 100), "note": note}
