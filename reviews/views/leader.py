@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -40,6 +41,8 @@ from reviews.reports.retention_words import (
     ways_headline,
 )
 from usage.views.overview import download
+
+PAGE_SIZE = 50
 
 
 @require_safe
@@ -142,7 +145,7 @@ def renewal_board(request: HttpRequest) -> HttpResponse:
     asked = {name: request.GET.get(name, "") for name in ("flag", "owner", "kind", "call")}
     lines = [line for line in everything if _fits(line, asked, viewer.user_id)]
     context = {
-        "lines": lines,
+        "page": Paginator(lines, PAGE_SIZE).get_page(request.GET.get("page")),
         "total": len(everything),
         "disagree": sum(line.disagrees for line in everything),
         "missing": sum(line.opinion is None for line in everything),

@@ -14,6 +14,7 @@ from consumption_cs.lib.tenancy import enter
 from reviews.calc.renewal_call import automated_call
 from reviews.models import AccountMetrics, RenewalCall
 from reviews.reports.renewals import RenewalLine, renewals
+from reviews.views import leader
 from tests.factories import make_account, make_member, make_organization, signed_in, staff_of
 
 D = Decimal
@@ -131,6 +132,20 @@ def test_the_board_is_filtered() -> None:
     assert names("kind=run_out") == names("call=grow") == {"Orrin"}
     assert names("owner=me") == names("flag=disagree") == set()
     assert names("flag=missing&kind=nonsense") == {"Halden", "Orrin"}
+
+
+@pytest.mark.django_db
+def test_many_dates_are_on_several_pages_that_keep_the_filters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leader, "PAGE_SIZE", 2)
+    organization = make_organization()
+    for number in range(3):
+        due(organization, f"Customer {number}", 90 + number)
+    client = signed_in(make_member(organization, Role.CSM))
+    first = client.get("/renewals/?kind=renewal").content.decode()
+    assert "Customer 1</a>" in first
+    assert "Customer 2</a>" not in first
+    assert "kind=renewal&amp;page=2" in first
+    assert "Customer 2</a>" in client.get("/renewals/?kind=renewal&page=2").content.decode()
 
 
 @pytest.mark.django_db
