@@ -38,7 +38,7 @@ def _figure(flow: FlowMonths, at: int, currency: str, csv_url: str) -> Figure:
     series = [
         Series("Cost of 1,000", months, [one.per_thousand if one and not one.is_open else None for one in drawn],
                hover=hover),
-        Series("Not all outcomes known yet", months,
+        Series("Not all outcomes known yet" if flow.lag_days else "Month so far", months,
                [one.per_thousand if one and one.is_open else None for one in drawn], tone="weak", hover=hover),
     ]  # fmt: skip
     return Figure(
