@@ -76,7 +76,7 @@ class MetricDaysSerializer(serializers.Serializer):
 
 
 class PartSerializer(serializers.Serializer):
-    """What one measure earned. The parts add up to the measured score, before a forced red or a person's word."""
+    """What one measure earned."""
 
     measure = serializers.CharField()
     label = serializers.CharField()  # type: ignore[assignment]  # what a field calls its own label
@@ -84,6 +84,16 @@ class PartSerializer(serializers.Serializer):
     points = AsText(allow_null=True, help_text="Null: not counted, for `reason`.")
     value = AsText(allow_null=True)
     reason = serializers.CharField(allow_blank=True)
+    moved = AsText(help_text="Points since seven days before.")
+
+
+class LaidOverSerializer(serializers.Serializer):
+    """Points that a forced red takes, or a person's word adds: with the parts they add up to the score, exactly."""
+
+    kind = serializers.ChoiceField(["forced", "word", "gone"], source="measure")
+    name = serializers.CharField(source="label")
+    points = AsText()
+    reason = serializers.CharField()
     moved = AsText(help_text="Points since seven days before.")
 
 
@@ -116,12 +126,14 @@ class HealthSerializer(serializers.Serializer):
     forced_reds = ForcedRedSerializer(many=True)
     moved = AsText(allow_null=True, help_text="Points since seven days before; null: there was no score then.")
     parts = PartSerializer(many=True)
+    laid_over = LaidOverSerializer(many=True)
 
 
 def health_told(account_key: str, found: HealthShown) -> dict[str, Any]:
     """Return one account's health as the API shows it."""
     forced = [{"name": name, "words": words} for name, words in zip(found.forced, found.forced_words, strict=True)]
-    own = {name: getattr(found, name) for name in ("day", "score", "band", "reason", "override", "moved", "parts")}
+    names = ("day", "score", "band", "reason", "override", "moved", "parts", "laid_over")
+    own = {name: getattr(found, name) for name in names}
     reason = "" if found.score is not None else found.reason
     return dict(HealthSerializer(own | {"account": account_key, "forced_reds": forced, "reason": reason}).data)
 

@@ -1,8 +1,9 @@
 """Health as it is shown: the score or the word of a person over it, its band, what moved, and eight weeks of it."""
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -14,13 +15,17 @@ from reviews.models import HealthDay, HealthOverride
 from reviews.reports.measured import health_history
 
 WEEKS = 8
+ZERO = Decimal(0)
 GOOD, FAIR = Decimal(80), Decimal(60)
 NOT_SCORED = "Not scored yet: it is done every night."
 
 
 @dataclass(frozen=True, slots=True)
 class PartShown:
-    """One measure in points: `points` of at most `weight`; None: not known, for `reason`. `moved` since then."""
+    """One measure in points: `points` of at most `weight`; None: not known, for `reason`. `moved` since then.
+
+    Or what is laid over the measures, without a weight: points that a forced red takes, or a person's word adds.
+    """
 
     measure: str
     label: str
@@ -35,12 +40,18 @@ class PartShown:
         """By how many points it moved, without the sign."""
         return abs(self.moved)
 
+    @property
+    def points_size(self) -> Decimal:
+        """The points without their sign."""
+        return abs(self.points or ZERO)
+
 
 @dataclass(frozen=True, slots=True)
 class HealthShown:
     """An account's health. `score` is the override's while one holds, else that of `day`; None for `reason`.
 
     `moved`: points since the day compared with, None if there was no score; `most`: the measure that moved most.
+    `parts` and what is `laid_over` them add up to the score, and what they moved to what it moved, exactly.
     `weeks` are (day, score) of the last eight weeks, oldest first.
     """
 
@@ -50,6 +61,7 @@ class HealthShown:
     override: HealthOverride | None = None
     forced: tuple[str, ...] = ()
     parts: tuple[PartShown, ...] = ()
+    laid_over: tuple[PartShown, ...] = ()
     moved: Decimal | None = None
     most: PartShown | None = None
     weeks: tuple[tuple[date, Decimal | None], ...] = ()
@@ -100,41 +112,109 @@ def shown_health(
     """
     first = min((now - timedelta(weeks=WEEKS + 1)).date(), since or date.max)
     history = health_history(organization_id, account_ids, first)
-    overrides = _overrides(organization_id, account_ids, now)
+    said = _overrides(organization_id, account_ids, first)
     return {
-        pk: _shown(history.get(pk, ()), overrides.get(pk), since)
-        if pk in history or pk in overrides
-        else HealthShown()
+        pk: _shown(history.get(pk, ()), said.get(pk, ()), since, now) if pk in history or pk in said else HealthShown()
         for pk in account_ids
     }
 
 
-def _overrides(organization_id: UUID, account_ids: Collection[UUID], now: datetime) -> dict[UUID, HealthOverride]:
+def _overrides(organization_id: UUID, account_ids: Collection[UUID], since: date) -> dict[UUID, list[HealthOverride]]:
+    """Return {account: the words of people that hold or held since then, the oldest first}."""
     rows = HealthOverride.objects.filter(
-        organization_id=organization_id, account__in=list(account_ids), starts_at__lte=now, ends_at__gt=now
+        organization_id=organization_id, account__in=list(account_ids), ends_at__gt=_midnight(since)
     )
-    return {row.account_id: row for row in rows.filter(ended_at=None).select_related("by").order_by("starts_at", "pk")}
+    found: dict[UUID, list[HealthOverride]] = defaultdict(list)
+    for row in rows.select_related("by").order_by("starts_at", "pk"):
+        found[row.account_id].append(row)
+    return dict(found)
 
 
-def _shown(days: Sequence[HealthDay], override: HealthOverride | None, since: date | None) -> HealthShown:
+def _held(said: Sequence[HealthOverride], moment: datetime) -> HealthOverride | None:
+    """The word that held at a moment, the newest of several."""
+    return next(
+        (
+            row
+            for row in reversed(said)
+            if row.starts_at <= moment < row.ends_at and (row.ended_at is None or row.ended_at > moment)
+        ),
+        None,
+    )
+
+
+def _shown(
+    days: Sequence[HealthDay], said: Sequence[HealthOverride], since: date | None, now: datetime
+) -> HealthShown:
+    override = _held(said, now)
     if not days:
         return HealthShown(Decimal(override.score), override=override) if override else HealthShown()
     last = days[-1]
     then = _on(days[:-1], since or last.day - timedelta(days=7))
+    score = last.score if override is None else Decimal(override.score)
     parts = tuple(_part(row, then) for row in last.parts)
-    moved = last.score - then.score if then is not None and last.score is not None and then.score is not None else None
-    changed = [part for part in parts if part.moved]
+    laid_over: tuple[PartShown, ...] = ()
+    moved = None
+    if last.score is not None:
+        known_then = then if then is not None and then.score is not None else None
+        before = _held(said, _midnight(known_then.day + timedelta(days=1))) if known_then else None
+        laid_over = tuple(_laid_over(last, override, known_then, before))
+        if score is not None and known_then is not None and known_then.score is not None:
+            moved = score - (known_then.score if before is None else Decimal(before.score))
+    changed = [part for part in (*parts, *laid_over) if part.moved]
     return HealthShown(
-        Decimal(override.score) if override else last.score,
+        score,
         last.reason,
         last.day,
         override,
         tuple(last.forced),
         parts,
+        laid_over,
         moved,
         max(changed, key=lambda part: abs(part.moved), default=None) if moved is not None else None,
         tuple(_weeks(days)),
     )
+
+
+def _laid_over(
+    last: HealthDay, override: HealthOverride | None, then: HealthDay | None, before: HealthOverride | None
+) -> Iterator[PartShown]:
+    """Measures that a new recipe left out, what a forced red takes, and what a person's word makes of it."""
+    measures = {row["measure"] for row in last.parts}
+    dropped = [row["points"] for row in then.parts if row["measure"] not in measures] if then else []
+    gone = sum((Decimal(points or 0) for points in dropped), ZERO)
+    forced, forced_then = _forced(last), _forced(then)
+    word, word_then = _word(last, override), _word(then, before)
+    reds = "; ".join(FORCED_REDS.get(name, name) for name in last.forced)
+    lines = (
+        ("gone", "No longer measured", ZERO, -gone, "The recipe has changed since."),
+        ("forced", "Forced red", forced, forced - forced_then, reds or "The condition no longer holds."),
+        (
+            "word",
+            f"Set by {override.by}" if override else "A person’s word",
+            word,
+            word - word_then,
+            override.reason if override else "It no longer holds.",
+        ),
+    )
+    for name, label, points, moved, reason in lines:
+        if points or (then and moved):
+            yield PartShown(name, label, ZERO, points, None, reason, moved if then else ZERO)
+
+
+def _forced(day: HealthDay | None) -> Decimal:
+    """Points that a forced red takes from what the measures add up to: 0 or less."""
+    if day is None or day.score is None:
+        return ZERO
+    return day.score - sum((Decimal(row["points"] or 0) for row in day.parts), ZERO)
+
+
+def _word(day: HealthDay | None, override: HealthOverride | None) -> Decimal:
+    """Points that a person's word adds to the score of the day."""
+    return ZERO if day is None or day.score is None or override is None else Decimal(override.score) - day.score
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def _on(days: Sequence[HealthDay], day: date) -> HealthDay | None:
@@ -143,11 +223,11 @@ def _on(days: Sequence[HealthDay], day: date) -> HealthDay | None:
 
 
 def _part(row: dict[str, Any], then: HealthDay | None) -> PartShown:
-    before = (
-        {one["measure"]: one["points"] for one in then.parts} if then is not None and then.score is not None else {}
-    )
     points = None if row["points"] is None else Decimal(row["points"])
-    moved = (points or Decimal(0)) - Decimal(before.get(row["measure"]) or 0) if before else Decimal(0)
+    moved = ZERO
+    if then is not None and then.score is not None:
+        before = {one["measure"]: one["points"] for one in then.parts}
+        moved = (points or ZERO) - Decimal(before.get(row["measure"]) or 0)
     value = None if row["value"] is None else Decimal(row["value"])
     return PartShown(row["measure"], row["label"], Decimal(row["weight"]), points, value, row["reason"], moved)
 

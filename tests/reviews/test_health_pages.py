@@ -9,8 +9,10 @@ import pytest
 from django.template import Context, Template
 from django.test import Client, RequestFactory
 from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from accounts.models import Account, Role
+from accounts.models import Account, Role, User
 from consumption_cs.lib.tenancy import enter
 from reviews.actions.health import recipe_in_force
 from reviews.calc.metrics import DEFINITIONS
@@ -149,6 +151,75 @@ def test_without_warnings_or_before_90_days_precision_is_told_in_words(account: 
     page = client(account).get("/signals/precision/").content.decode()
     assert "Too early to tell what follows a warning" in page
     assert "none is 90 days old" in page
+
+
+def test_a_forced_red_is_a_line_of_its_own_and_lines_add_up_to_what_moved(account: Account) -> None:
+    score(account, 7, 80, pacing=25, trend=20, waste=35)
+    red = score(account, 0, 39, pacing=20, trend=20, waste=35)
+    HealthDay.objects.filter(pk=red.pk).update(forced=["sentiment_red"])
+    found = shown_health(account.organization_id, [account.pk], timezone.now())[account.pk]
+    (line,) = found.laid_over
+    assert (line.label, line.points, line.moved, line.reason) == ("Forced red", -36, -36, "They were last negative")
+    assert (found.score, found.moved, found.most) == (39, -41, line)
+    page = client(account).get(f"/accounts/{account.pk}/health/").content.decode()
+    assert "Forced red" in page
+    assert "−36" in page
+
+
+def test_a_word_over_the_score_and_its_end_are_lines_of_their_own(account: Account) -> None:
+    score(account, 7, 60, pacing=25, trend=35)
+    score(account, 0, 60, pacing=25, trend=35)
+    now = timezone.now()
+    by = factories.make_member(account.organization).user
+    enter(factories.staff_of(account))
+    own = {"organization_id": account.organization_id, "account": account, "reason": "They told me.", "by": by}
+    word = HealthOverride.objects.create(
+        **own, score=80, starts_at=now - timedelta(hours=1), ends_at=now + timedelta(days=9)
+    )
+    found = shown_health(account.organization_id, [account.pk], now)[account.pk]
+    (line,) = found.laid_over
+    assert (line.label, line.points, line.moved, line.reason) == (f"Set by {by}", 20, 20, "They told me.")
+    assert (found.score, found.moved) == (80, 20)
+    HealthOverride.objects.filter(pk=word.pk).update(
+        starts_at=now - timedelta(days=12), ended_at=now - timedelta(days=1), ends_at=now + timedelta(days=9)
+    )
+    found = shown_health(account.organization_id, [account.pk], now)[account.pk]
+    assert [(line.label, line.points, line.moved) for line in found.laid_over] == [("A person’s word", 0, -20)]
+    assert (found.score, found.moved) == (60, -20)
+
+
+MEASURES = ("pacing", "trend", "waste")
+
+
+@given(
+    then=st.dictionaries(st.sampled_from(MEASURES), st.integers(0, 33)),
+    now=st.dictionaries(st.sampled_from(MEASURES), st.integers(0, 33)),
+    red_then=st.booleans(), red_now=st.booleans(),
+    word_then=st.none() | st.integers(0, 100), word_now=st.none() | st.integers(0, 100),
+)  # fmt: skip
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_points_and_what_moved_always_add_up_to_what_is_shown(
+    account: Account, then: dict[str, int], now: dict[str, int], red_then: bool, red_now: bool,
+    word_then: int | None, word_now: int | None,
+) -> None:  # fmt: skip
+    HealthDay.objects.all().delete()
+    HealthOverride.objects.all().delete()
+    at, by = timezone.now(), User.objects.first() or factories.make_user()
+    for ago, points, is_red in ((7, then, red_then), (0, now, red_now)):
+        total = sum(points.values())
+        score(account, ago, min(total, 39) if is_red else total, **points)
+    for word, starts, ends in (
+        (word_then, at - timedelta(days=12), at - timedelta(days=2)),
+        (word_now, at - timedelta(hours=1), at + timedelta(days=1)),
+    ):
+        if word is not None:
+            own = {"organization_id": account.organization_id, "account": account, "reason": "Said.", "by": by}
+            HealthOverride.objects.create(**own, score=word, starts_at=starts, ends_at=ends)
+    found = shown_health(account.organization_id, [account.pk], at)[account.pk]
+    lines = (*found.parts, *found.laid_over)
+    assert sum(line.points or 0 for line in lines) == found.score
+    assert sum(line.moved for line in lines) == found.moved
+    assert found.score == (min(sum(now.values()), 39 if red_now else 99) if word_now is None else word_now)
 
 
 # Pages ---------------------------------------------------------------------------------------------------------------
