@@ -15,6 +15,7 @@ ZERO, HUNDRED = Decimal(0), Decimal(100)
 MOST_MEASURES, MOST_BANDS = 20, 10
 SILENT_DAYS = 7
 STALE_USE_DAYS = 60
+JUST_ABOVE = Decimal("0.0001")  # the last place that metrics are kept with
 
 FORCED_REDS = {
     "exhausted": "The commit is used up and there is no new one",
@@ -74,6 +75,32 @@ DEFAULT: dict[str, Any] = {
 def labels_of(body: Mapping[str, Any]) -> dict[str, str]:
     """Return what each measure is called on pages."""
     return {one["name"]: one.get("label") or one["name"] for one in body.get("measures", ())}
+
+
+def band_words(band: Mapping[str, Any], unit: str = "") -> str:
+    """Return a band's values in words: "above 0%, up to 2%". An end of 0.0001 more than it needs is "just above"."""
+    low, above = _said(band.get("low"), unit)
+    high, up_to = _said(band.get("high"), unit)
+    if not low and not high:
+        return "anything else"
+    if not low:
+        return f"{high} or less" if up_to else f"below {high}"
+    if not high:
+        return f"above {low}" if above else f"{low} or more"
+    if above:
+        return f"above {low}, up to {high}" if up_to else f"above {low}, below {high}"
+    return f"{low} to {high}" if up_to else f"{low} to below {high}"
+
+
+def _said(end: str | None, unit: str) -> tuple[str, bool]:
+    """Return an end in words, and whether it lies just above what the words say; "" for an open end."""
+    if end is None:
+        return "", False
+    number = Decimal(end)
+    level = number - JUST_ABOVE
+    is_above = number != round(number, 2) and level == round(level, 2)
+    text = f"{(round(level, 2) if is_above else number).normalize():f}".replace("-", "−")
+    return f"{text}%" if unit == "percent" else text, is_above
 
 
 def recipe_from(body: Any) -> Recipe:

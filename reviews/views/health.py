@@ -18,7 +18,7 @@ from consumption_cs.lib.periods import as_utc, day_of, zone_of
 from reviews.actions import overrides, recipes, signals
 from reviews.actions.health import recipe_in_force
 from reviews.calc.metrics import DEFINITIONS
-from reviews.calc.recipes import labels_of
+from reviews.calc.recipes import band_words, labels_of
 from reviews.calc.signals import KINDS
 from reviews.charts.health import year_chart
 from reviews.exports.health import health_csv
@@ -132,8 +132,10 @@ def recipe(request: HttpRequest) -> HttpResponse:
     context = {
         "present": present,
         "rows": rows,
-        "measures": present.body["measures"],
-        "definitions": DEFINITIONS,
+        "measures": [
+            (one, [(band_words(band, DEFINITIONS[one["metric"]].unit), band["score"]) for band in one["bands"]])
+            for one in present.body["measures"]
+        ],
         "may_edit": can(viewer, "recipe.edit"),
         "is_waiting": any(trial and trial.state in ("waiting", "running") for _, trial, _ in rows),
     }

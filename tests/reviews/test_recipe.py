@@ -14,7 +14,7 @@ from reviews.actions import recipes
 from reviews.actions.health import recipe_in_force
 from reviews.calc.health import Input, health, measure_scores
 from reviews.calc.metrics import DEFINITIONS
-from reviews.calc.recipes import DEFAULT, FORCED_REDS, RecipeError, facts_of, inputs_of, recipe_from
+from reviews.calc.recipes import DEFAULT, FORCED_REDS, RecipeError, band_words, facts_of, inputs_of, recipe_from
 from reviews.forms.health import RecipeForm
 from reviews.models import AccountMetrics, HealthRecipe, RecipeTrial
 from tests.factories import make_account, make_member, make_organization, staff_of
@@ -226,3 +226,24 @@ def test_a_trial_that_stopped_on_its_way_is_taken_up_again(account: Account, vie
     Account.objects.filter(pk=account.pk).update(timezone="UTC")
     assert recipes.run_waiting_trials(account.organization_id, NOW) == 0
     assert recipes.run_waiting_trials(account.organization_id, NOW + timedelta(minutes=30)) == 1
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (None, "0.0001", "0% or less"),
+        ("0.0001", "2.0001", "above 0%, up to 2%"),
+        ("2.0001", None, "above 2%"),
+        ("-20", "-5", "−20% to below −5%"),
+        (None, "-20", "below −20%"),
+        ("75", None, "75% or more"),
+        ("0.70", "0.85", "0.7% to below 0.85%"),
+        ("0.0001", "5", "above 0%, below 5%"),
+        ("5", "15.0001", "5% to 15%"),
+        ("0.1234", None, "0.1234% or more"),
+        (None, None, "anything else"),
+    ],
+)
+def test_a_band_is_told_as_people_say_it(low: str | None, high: str | None, words: str) -> None:
+    assert band_words({"low": low, "high": high}, "percent") == words
+    assert band_words({"low": low, "high": high}) == words.replace("%", "")
