@@ -287,7 +287,7 @@ def recipe_data(**changes: str) -> dict[str, Any]:
 def test_a_recipe_is_written_tried_and_switched_on(account: Account) -> None:
     staff = client(account, Role.LEADER)
     page = staff.get("/health/recipe/").content.decode()
-    assert "0.85 to 1.15: 100" in page
+    assert "0.85 to below 1.15: 100" in page
     wrong = staff.post("/health/recipe/new/", recipe_data(**{"bands-pacing": "about one: 100"}))
     assert wrong.status_code == 422
     assert "is no band" in wrong.content.decode()
