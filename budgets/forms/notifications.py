@@ -21,7 +21,15 @@ Kind = Destination.Kind
 
 
 _OF_ALL = ("alert.", "limit.")
-_OF_STAFF = ("play.", "health.", "signal.", "rung.", "task.")  # what happens in the book is the vendor's own
+_OF_STAFF = (
+    "play.",
+    "health.",
+    "signal.",
+    "rung.",
+    "task.",
+    "outcome.",
+    "review.",
+)  # what happens in the book is the vendor's own
 
 
 class DestinationForm(forms.Form):

@@ -11,6 +11,7 @@ from accounts.actions.audit import audit
 from accounts.permissions import require
 from consumption_cs.lib.money import exponent, round_to
 from consumption_cs.lib.tenancy import Viewer
+from reviews.actions.value_told import tell_answered, tell_proposed
 from reviews.models import OutcomeAnswer, OutcomeTerms
 from usage.models import Workflow
 
@@ -56,6 +57,7 @@ def _propose(viewer: Viewer, workflow: Workflow, wanted: Proposal, now: datetime
             proposed_at=now,
         )
         audit(viewer, "outcome.proposed", terms, workflow.name, {"value": str(terms.value_each or "")})
+        tell_proposed(viewer, terms, now)
     return terms
 
 
@@ -95,6 +97,7 @@ def answer(
             note=note.strip(),
         )
         audit(viewer, f"outcome.{said}", terms, terms.workflow.name, {"value": str(terms.value_each or "")})
+        tell_answered(viewer, given, now)
     return given
 
 

@@ -1,7 +1,5 @@
 """Tasks of an account: added, given to somebody, done, opened again, dropped; shared ones by the customer too."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -13,9 +11,9 @@ from django.db import transaction
 from accounts.actions.audit import audit
 from accounts.models import Account, Membership, Role, User
 from accounts.permissions import require
-from consumption_cs.lib.tenancy import Viewer, enter
+from consumption_cs.lib.tenancy import Viewer
 from reviews.actions import plays
-from reviews.actions.telling import tell_event
+from reviews.actions.telling import tell_event, vendors_rights
 from reviews.models import Task
 
 MOST_DETAIL = 5_000
@@ -84,7 +82,7 @@ def finish_task(viewer: Viewer, task: Task, now: datetime) -> None:
         if held.done_at is not None:
             _copy(held, task)
             return
-        with _vendors_rights(viewer) as inside:
+        with vendors_rights(viewer) as inside:
             if held.run_id is not None:
                 plays.finish_step(inside, held, now)
             else:
@@ -107,7 +105,7 @@ def reopen_task(viewer: Viewer, task: Task, now: datetime) -> None:
             raise PermissionDenied("This task was dropped by your vendor.")
         if held.dropped_at is not None and held.run_id is not None:
             raise ValidationError("Its play has ended. Add a task instead.")
-        with _vendors_rights(viewer) as inside:
+        with vendors_rights(viewer) as inside:
             if held.run_id is not None and held.done_at is not None:
                 plays.reopen_step(inside, held, now)
             held.done_at, held.done_by, held.dropped_at = None, None, None
@@ -176,20 +174,6 @@ def _held(viewer: Viewer, task: Task) -> Task:
     rows = Task.objects.visible_to(viewer).select_for_update(of=("self",)).select_related("account")
     held: Task = rows.get(pk=task.pk)
     return held
-
-
-@contextmanager
-def _vendors_rights(viewer: Viewer) -> Iterator[Viewer]:
-    """What follows from a customer's tick is the vendor's: runs and destinations that the customer cannot see."""
-    if not viewer.is_portal:
-        yield viewer
-        return
-    inside = Viewer(viewer.organization_id, None, Role.CSM, viewer.user_id, viewer.name)
-    enter(inside)
-    try:
-        yield inside
-    finally:
-        enter(viewer)
 
 
 def _audit(viewer: Viewer, verb: str, task: Task, details: dict[str, Any], *, is_shared: bool | None = None) -> None:

@@ -13,7 +13,7 @@ from accounts.models import Account, User
 from accounts.permissions import require
 from consumption_cs.lib.periods import day_of, zone_of
 from consumption_cs.lib.tenancy import Viewer
-from reviews.actions.telling import tell_event
+from reviews.actions.value_told import tell_commented, tell_corrected, tell_published, tell_signed
 from reviews.calc.frozen import digest
 from reviews.calc.narrative import SECTIONS, bind, problems
 from reviews.models import (
@@ -199,11 +199,7 @@ def publish(viewer: Viewer, draft: ReviewDraft, now: datetime) -> ValueReview:
         draft.published, draft.changed_at = review, now
         draft.save(update_fields=["published", "changed_at"])
         audit(viewer, "review.published", review, f"{account.name}, value review {number}", {"hash": review.hash})
-        tell_event(
-            viewer.organization_id, now, "review.published", account,
-            {"id": str(review.pk), "number": number, "hash": review.hash, "starts_on": review.starts_on.isoformat(),
-             "ends_on": review.ends_on.isoformat()},
-        )  # fmt: skip
+        tell_published(viewer, review, now)
     return review
 
 
@@ -256,6 +252,7 @@ def sign(viewer: Viewer, review: ValueReview, title: str, now: datetime) -> Revi
                 at=now,
             )
             audit(viewer, "review.signed", review, f"Value review {review.number}", {"hash": review.hash})
+            tell_signed(viewer, signature, now)
     except IntegrityError:
         return ReviewSignature.objects.visible_to(viewer).get(review=review, by=person)
     return signature
@@ -286,6 +283,7 @@ def comment(viewer: Viewer, review: ValueReview, kind: str, text: str, now: date
             at=now,
         )
         audit(viewer, "review.commented", review, f"Value review {review.number}", {"kind": kind})
+        tell_commented(viewer, said, now)
     return said
 
 
@@ -308,6 +306,7 @@ def correct(viewer: Viewer, review: ValueReview, text: str, now: datetime) -> Re
             at=now,
         )
         audit(viewer, "review.corrected", review, f"Value review {review.number}", {"number": note.number})
+        tell_corrected(viewer, note, now)
     return note
 
 
