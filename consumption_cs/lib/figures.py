@@ -121,7 +121,9 @@ class Figure:
         if self.legend_off:
             return []
         swatches = [(self._swatch(series), series.name) for series in self.series if series.name]
-        swatches += [(rule.tone, rule.text) for rule in self.rules if rule.y is not None and rule.tone == "ref"]
+        swatches += [
+            (rule.tone, rule.text) for rule in self.rules if rule.y is not None and rule.tone == "ref" and rule.text
+        ]
         return swatches + [one for one in zip(("dot", "ring"), self.dot_names, strict=True) if one[1]]
 
     @property

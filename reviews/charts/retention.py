@@ -14,7 +14,7 @@ from consumption_cs.lib.periods import add_months
 from reviews.calc.walk import Walk, axis_start, together
 from reviews.reports.renewals import RenewalLine
 from reviews.reports.retention import RetentionSeen
-from reviews.reports.retention_months import LOOK_BACK_NEEDS, QUARTER_NEEDS, YEAR_NEEDS, Rolling
+from reviews.reports.retention_months import LOOK_BACK_NEEDS, QUARTER_ROLLS, YEAR_ROLLS, Rolling
 
 ZERO, HUNDRED = Decimal(0), Decimal(100)
 
@@ -93,9 +93,9 @@ def _told(row: Rolling, is_back: bool) -> list[str]:
     return [
         f"{row.month:%b %Y}",
         cell(row.back_net, LOOK_BACK_NEEDS),
-        cell(row.net, QUARTER_NEEDS),
-        cell(row.year_net, YEAR_NEEDS),
-        cell(row.back_gross, LOOK_BACK_NEEDS) if is_back else cell(row.gross, QUARTER_NEEDS),
+        cell(row.net, QUARTER_ROLLS),
+        cell(row.year_net, YEAR_ROLLS),
+        cell(row.back_gross, LOOK_BACK_NEEDS) if is_back else cell(row.gross, QUARTER_ROLLS),
         "no commit ended" if row.committed is None else percent_text(row.committed / HUNDRED),
     ]
 
@@ -130,7 +130,7 @@ def walk_chart(
         series=_bars(names, walk, levels, code, is_cut=bool(start)),
         currency=code,
         axis_from=start,
-        links=levels[:-1],
+        links=levels,
         marks=_labels(names, walk, levels, code),
         names_small=_SMALL,
         more=("By account", f"{reverse('reviews:walk')}?currency={code}&from={begin:%Y-%m}&to={end:%Y-%m}")
@@ -180,10 +180,9 @@ def _labels(names: Sequence[str], walk: Walk, levels: Sequence[Decimal], code: s
     ends = [(names[0], walk.opening), (names[-1], walk.closing)]
     marks = [Mark(name, total, money_short(total, code), "ink") for name, total in ends]
     for name, move, before in zip(_MOVES, walk.moves, levels, strict=False):
-        if move:
-            sign, tone = ("+", "ink") if move > 0 else ("", "flag")
-            text = f"{sign}{money_short(move, code)}"
-            marks.append(Mark(name, max(before, before + move), text, cast("Literal['flag', 'ink']", tone)))
+        sign, tone = ("", "flag") if move < 0 else ("+", "ink")
+        text = f"{sign}{money_short(move, code)}" if move else "none"
+        marks.append(Mark(name, max(before, before + move), text, cast("Literal['flag', 'ink']", tone)))
     return marks
 
 

@@ -13,6 +13,8 @@ class IncentiveDispute(AccountOwned):
     with a note, once. What was answered can be raised again.
     """
 
+    COLUMNS = ("Weeks in band", "In production", "Ladder", "Largest workflow", "Excused")
+
     class Step(models.TextChoices):
         RAISED = "raised", "Disputed"
         ACCEPTED = "accepted", "Accepted"
@@ -47,3 +49,8 @@ class IncentiveDispute(AccountOwned):
 
     def __str__(self) -> str:
         return f"{self.step} at {self.at}"
+
+    @property
+    def told(self) -> str:
+        """The line as it stood when it was disputed, in words; "" for an answer."""
+        return "; ".join(f"{name.lower()}: {self.line[name]}" for name in self.COLUMNS if name in self.line)

@@ -92,14 +92,19 @@ class LedgerLine:
 
 def line_told(line: LedgerLine) -> dict[str, str]:
     """Return the line in words by column, as it stands now: what a dispute is about."""
-    band = line.why_not or f"{line.in_band:.0f}%, {line.inside} of {counted(len(line.counted), 'week')}"
-    return {
-        "Weeks in band": band,
-        "In production": _or_not_known(line.workflows),
-        "Ladder": _or_not_known(line.ladder, "%"),
-        "Largest workflow": _or_not_known(line.top_share, "%"),
-        "Excused": line.excused_words or "nothing",
-    }
+    band = (
+        f"not known, {line.why_not.lower().rstrip('.')}"
+        if line.why_not
+        else f"{line.in_band:.0f}%, {line.inside} of {counted(len(line.counted), 'week')}"
+    )
+    told = (
+        band,
+        _or_not_known(line.workflows),
+        _or_not_known(line.ladder, "%"),
+        _or_not_known(line.top_share, "%"),
+        line.excused_words or "nothing",
+    )
+    return dict(zip(IncentiveDispute.COLUMNS, told, strict=True))
 
 
 def _or_not_known(number: Decimal | int | None, unit: str = "") -> str:

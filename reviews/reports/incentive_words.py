@@ -68,11 +68,13 @@ def facts(lines: Sequence[LedgerLine]) -> list[Fact]:
         Fact("Workflows in production", str(sum(flows)), f"of {counted(len(flows), 'account')}")
         if flows
         else Fact("Workflows in production", "Not known yet", "not measured in the quarter", none=True),
-        Fact("Excused", counted(excused, "item"), f"{waiting} more wait" if waiting else "all approved by somebody")
+        Fact("Excused", counted(excused, "item"), f"{waiting} more wait" if waiting else "each approved")
         if excused or waiting
         else Fact("Excused", "Nothing", "", none=True),
         Fact(
             "Disputes", str(open_ones + answered), f"{open_ones} open, {answered} answered",
             tone="warn" if open_ones else "",
-        ),
+        )
+        if open_ones or answered
+        else Fact("Disputes", "None", "", none=True),
     ]  # fmt: skip

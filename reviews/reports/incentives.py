@@ -7,13 +7,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
+
+from django.db import connection
 
 from accounts.models import Account
 from accounts.permissions import can
 from budgets.models import Forgiveness
 from budgets.reports.excused import ExcusedSpan, excused_spans
-from budgets.reports.spend_history import histories
 from consumption_cs.lib.display import money_text
 from consumption_cs.lib.money import exactly
 from consumption_cs.lib.periods import day_of, zone_of
@@ -29,10 +31,18 @@ from reviews.reports.measured import Measured, metrics_on
 ZERO = Decimal(0)
 PAST_QUARTERS = 8
 FEWEST_WEEKS = 4
+# Weeks are counted back from where the account's quarter ends or stands; what is booked late is no use of that day.
+_WEEKS = """
+SELECT wanted.account_id::text, (wanted.until - 1 - day) / 7, sum(spend - adjustment)
+FROM unnest(%(accounts)s::uuid[], %(until)s::date[]) AS wanted(account_id, until)
+JOIN accounts_account AS account ON account.organization_id = %(organization)s AND account.id = wanted.account_id
+JOIN account_day ON account_day.organization_id = %(organization)s AND account_day.account_id = wanted.account_id
+    AND account_day.currency = account.currency AND day >= %(start)s AND day < wanted.until
+GROUP BY 1, 2
+"""
 NOT_BEGUN = "The quarter has not begun."
 NO_COMMIT = "No commit was in force."
 NO_END = "The commit has no end, so no plan."
-NOT_MEASURED = "Not measured in this quarter."
 
 
 def quarters(now: datetime) -> list[Quarter]:
@@ -69,18 +79,16 @@ def incentive_ledger(
         return []
     until = {one.pk: min(quarter.end, day_of(now, zone_of(one.timezone))) for one in accounts}
     named = {str(pk): day for pk, day in until.items()}
-    by_name = {str(one.pk): one for one in accounts}
-    spend = histories(viewer.organization_id, by_name, named)
+    drawn = _drawn(viewer, quarter, named)
     plans = commits_then(viewer.organization_id, named)
-    measured = metrics_on(viewer.organization_id, list(until), quarter.last_day)
+    measured = metrics_on(viewer.organization_id, list(until), quarter.last_day, numbers_only=True)
     spans = excused_spans(viewer, list(until), now=now)
     items = _items(viewer, quarter, accounts, spans)
     said = _said(viewer, quarter, list(until))
     lines = []
     for account in accounts:
         pk, name = account.pk, str(account.pk)
-        days = _by_day(list(spend.get(name, ())), until[pk])
-        band = _band(quarter, until[pk], days, plans.get(name, []), _days_of(spans.get(pk, [])))
+        band = _band(quarter, until[pk], drawn.get(name, {}), plans.get(name, []), _days_of(spans.get(pk, [])))
         depth = _depth(measured[pk], quarter)
         own = [one for one in said.get(pk, []) if one.person_id == owners[account].pk]
         lines.append(
@@ -89,9 +97,20 @@ def incentive_ledger(
     return lines
 
 
-def _by_day(spend: Sequence[float], until: date) -> dict[date, Decimal]:
-    first = until - timedelta(days=len(spend))
-    return {first + timedelta(days=number): Decimal(repr(float(amount))) for number, amount in enumerate(spend)}
+def _drawn(viewer: Viewer, quarter: Quarter, until: Mapping[str, date]) -> dict[str, dict[date, Decimal]]:
+    """Return what each account drew in the weeks counted back from its `until`, by the first day of the week."""
+    named: dict[str, Any] = {
+        "organization": viewer.organization_id,
+        "accounts": list(until),
+        "until": list(until.values()),
+        "start": quarter.start,
+    }
+    found: dict[str, dict[date, Decimal]] = defaultdict(dict)
+    with connection.cursor() as cursor:
+        cursor.execute(_WEEKS, named)
+        for account, back, drawn in cursor.fetchall():
+            found[account][until[account] - timedelta(days=7 * (back + 1))] = drawn
+    return found
 
 
 def _days_of(spans: Sequence[ExcusedSpan]) -> frozenset[date]:

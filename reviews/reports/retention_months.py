@@ -20,9 +20,10 @@ ZERO = Decimal(0)
 MONTHS = 36  # two years for looking back, rolling over the last year
 SILENT_DAYS = 60  # without use: the account has left
 RENEWAL_DAYS = 31  # from the end of a commit to the start of what renews it
-# Closed months that a comparison needs. The first months of the product are no base for the rolling quarter: one that
-# had only begun would make every rate huge.
-QUARTER_NEEDS, YEAR_NEEDS, LOOK_BACK_NEEDS = 7, 15, 2 * LOOK_BACK
+# Closed months that a comparison needs. The first month of the product is no base of a rolling quarter: one that had
+# only begun would make the rate huge, so a line needs one month more than the figure of the day.
+YEAR_NEEDS, LOOK_BACK_NEEDS = 15, 2 * LOOK_BACK
+QUARTER_ROLLS, YEAR_ROLLS = 7, YEAR_NEEDS + 1
 
 # Local days at contract rates, as statements have them: a late correction counts on the day it was booked.
 _MONTHS = """
@@ -218,8 +219,8 @@ def _point(use: Used, contracts: Collection[Expiry], back: int) -> Rolling:
     return Rolling(
         add_months(end, -1),
         known,
-        *(compared(quarter_before(end)) if known >= QUARTER_NEEDS else none),
-        *(compared(quarter_a_year_before(end)) if known >= YEAR_NEEDS else none),
+        *(compared(quarter_before(end)) if known >= QUARTER_ROLLS else none),
+        *(compared(quarter_a_year_before(end)) if known >= YEAR_ROLLS else none),
         *(compared(two, two.base[0]) if known >= LOOK_BACK_NEEDS else none),
         committed_gross(*committed(contracts, end)),
     )

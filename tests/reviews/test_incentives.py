@@ -268,7 +268,7 @@ def test_a_dispute_is_raised_answered_and_raised_again_and_all_of_it_stays() -> 
     enter(as_viewer(seat))
     assert raised.text == "The outage was ours."
     assert raised.line["Weeks in band"] == "23%, 3 of 13 weeks"
-    assert raised.line["In production"] == "not known"
+    assert raised.told.startswith("weeks in band: 23%, 3 of 13 weeks; in production: not known; ladder: ")
     (line,) = ledger(seat)
     assert line.open_dispute == raised
     with pytest.raises(ValidationError, match="disputed already"):

@@ -89,6 +89,9 @@ def test_year_on_year_is_the_example_of_the_metric_list_whatever_the_season_was(
     assert seen.months_known == 15
     assert seen.year_on_year is not None
     assert (seen.year_on_year.net_percent, seen.year_on_year.gross_percent) == (100, 85)
+    assert seen.rolling[-1].year_net is None  # a line begins a month later: the first month may have only begun
+    spend(make_account(organization, "Before"), add_months(THIS_MONTH, -16), 1)
+    seen = seen_by(organization)
     assert (seen.rolling[-1].year_net, seen.rolling[-1].year_gross) == (100, 85)
     assert seen.quarter.net_percent is not None
     assert seen.quarter.net_percent < 20
@@ -107,7 +110,7 @@ def test_year_on_year_needs_fifteen_months_and_says_so() -> None:
     chart = rolling_chart(seen)
     assert chart is not None
     assert "NRR year on year" not in [one.name for one in chart.series]
-    assert {row[3] for row in chart.numbers.rows} == {"needs 15 months"}
+    assert {row[3] for row in chart.numbers.rows} == {"needs 16 months"}
 
 
 @pytest.mark.django_db
@@ -267,7 +270,7 @@ def test_the_waterfall_stands_on_what_came_before_it() -> None:
     assert list(gained.base)[1:3] == [D("1750.15"), D("1783.48")]
     assert list(lost.y) == [None, None, None, D("-19.60"), D("-50.05"), None]
     assert list(lost.base)[3:5] == [D("1833.58"), D("1813.98")]
-    assert chart.links == [D("1750.15"), D("1783.48"), D("1833.58"), D("1813.98")]
+    assert chart.links == [D("1750.15"), D("1783.48"), D("1833.58"), D("1813.98"), D("1763.93")]
     assert chart.axis_from == 1720
     assert chart.sub.endswith("Axis starts at $1.72k.")
     assert [mark.text for mark in chart.marks] == ["$1.75k", "$1.76k", "+$33", "+$50", "−$20", "−$50"]

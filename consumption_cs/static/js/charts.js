@@ -136,7 +136,8 @@
   function steps(spec) {
     const level = (x0, x1, y, line) => ({ type: "line", x0, x1, y0: y, y1: y, line, layer: "above" });
     const totals = spec.series.filter(series => series.kind === "level").flatMap(series => series.y.map((y, index) => y !== null && level(index - 0.36, index + 0.36, y, { width: 3, color: colour("--ink") })));
-    const links = spec.links.map((y, index) => y !== null && level(index + 0.36, index + 0.64, y, { width: 1, color: colour("--chart-ref"), dash: "2px,2px" }));
+    const isEmpty = index => spec.series.every(series => series.y[index] === null); // the line goes on where no bar stands
+    const links = spec.links.map((y, index) => y !== null && level(index + (isEmpty(index) ? 0 : 0.36), index + (isEmpty(index + 1) ? 1 : 0.64), y, { width: 1, color: colour("--chart-ref"), dash: "2px,2px" }));
     return [...totals, ...links].filter(Boolean);
   }
 
@@ -170,7 +171,7 @@
       barmode: spec.stacked ? "stack" : "group", transition: { duration: 0 },
       margin: { l: 24 + widest * 6.6, r: spec.ends ? 58 : 20, t: 18, b: 32 }, font: font({ color: colour("--chart-axis") }),
       hoverlabel: { bgcolor: colour("--surface"), bordercolor: colour("--line-strong"), font: font({ color: colour("--ink") }) },
-      xaxis: { ...axis, linecolor: colour("--line-strong"), showline: true, nticks: isSmall() ? (spec.hours ? 3 : 4) : spec.hours ? 6 : 8, ...(spec.dates ? { type: "date", tickformat: spec.months ? (isSmall() ? "%b" : "%b %Y") : spec.hours ? "%b %-d, %H:%M" : "%b %-d", hoverformat: spec.months ? "%B %Y" : spec.hours ? "%a, %b %-d, %H:%M" : "%a, %b %-d" } : { type: "category", ...places }) },
+      xaxis: { ...axis, linecolor: colour("--line-strong"), showline: true, nticks: isSmall() ? (spec.hours ? 3 : 4) : spec.hours ? 6 : 8, ...(spec.dates ? { type: "date", tickformat: spec.months ? (isSmall() ? "%b" : "%b %Y") : spec.hours ? "%b %-d, %H:%M" : "%b %-d", hoverformat: spec.months ? "%B %Y" : spec.hours ? "%a, %b %-d, %H:%M" : "%a, %b %-d" } : { type: "category", ...places }), ...(spec.ends && spec.dates ? { range: [spec.series[0].x[0], spec.series[0].x.at(-1)] } : {}) },
       yaxis: { ...axis, gridcolor: colour("--chart-grid"), showgrid: true, tickvals: values, ticktext: values.map(format), range },
       shapes: [...steps(spec), ...spec.rules.map(rule => rule.y !== null ? { ...straight(rule), xref: "paper", x0: 0, x1: 1, y0: rule.y, y1: rule.y } : { ...straight(rule), yref: "paper", x0: rule.x, x1: rule.x, y0: 0, y1: 1 })],
       annotations: [
