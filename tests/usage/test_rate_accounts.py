@@ -28,7 +28,17 @@ from usage.actions.rate import touch_days
 from usage.actions.roll_up import roll_up
 from usage.calc.cloudevents import Window
 from usage.calc.parsing import parse_items
-from usage.models import AccountDay, Adjustment, BillingPeriod, Meter, Price, RatedDay, Settlement, UsageDay
+from usage.models import (
+    AccountDay,
+    Adjustment,
+    BillingPeriod,
+    Meter,
+    Price,
+    RatedDay,
+    Settlement,
+    TouchedDay,
+    UsageDay,
+)
 from usage.reports.periods import State, next_to_close, open_period, periods
 
 pytestmark = pytest.mark.django_db
@@ -253,6 +263,36 @@ class TestClosing:
         enter(staff_of(account))
         late = Adjustment.objects.get()
         assert (late.amount, late.reason) == (-5, "Version 2 of Price list USD was published")
+
+    def test_a_minimum_that_comes_late_is_adjusted_though_nothing_was_used_from_its_day_on(self) -> None:
+        account, meter, period = self.closed(GRADUATED, "60", "60")
+        make_price(meter, effective_on=date(2026, 6, 20), terms=GRADUATED | {"min_spend": "20"})
+        touch_days(staff_of(account), meter, None, date(2026, 6, 20), "Version 2 of Price list USD was published")
+        settle(account.organization_id, JULY_2)
+        enter(staff_of(account))
+        late = Adjustment.objects.get()
+        assert (late.amount, late.period, late.reason) == (9, period, "Version 2 of Price list USD was published")
+        assert not TouchedDay.objects.exists()
+        assert not AccountDay.objects.filter(day=date(2026, 6, 30)).exists()
+
+    def test_a_minimum_of_an_own_price_that_comes_late_is_adjusted_without_any_use(self) -> None:
+        account, _, period = self.closed(GRADUATED, "60")
+        other = make_meter(account.organization, "page")
+        make_price(other, account=account, effective_on=date(2026, 6, 20), terms=GRADUATED | {"min_spend": "50"})
+        touch_days(staff_of(account), other, account, date(2026, 6, 20), "Version 1")
+        settle(account.organization_id, JULY_2)
+        enter(staff_of(account))
+        late = Adjustment.objects.get()
+        assert (late.amount, late.meter, late.period) == (50, other, period)
+
+    def test_a_late_price_marks_no_closed_period_that_it_does_not_touch(self) -> None:
+        account, meter, _ = self.closed(GRADUATED, "60")
+        viewer, other = staff_of(account), make_meter(account.organization, "page")
+        enter(viewer)
+        assert touch_days(viewer, other, None, JUNE) == 0  # nobody used it
+        assert touch_days(viewer, meter, None, date(2026, 7, 1)) == 0  # after the period
+        assert touch_days(viewer, meter, make_account(account.organization, "Other"), JUNE) == 0
+        assert touch_days(viewer, meter, None, date(2026, 6, 30)) == 1
 
     def test_late_use_of_a_workflow_of_its_own_is_not_unpriced(self) -> None:
         account, meter, _ = self.closed(GRADUATED, "60")

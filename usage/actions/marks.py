@@ -75,12 +75,24 @@ WHERE mark.organization_id = %s AND mark.account_id = settled.account_id AND mar
 """
 
 # DO UPDATE even if nothing changes: the mark gets a new version, which a settlement under way does not clear.
+# Of a closed period the last day is marked, too: its minimum spends are those of that day, whether or not anything was
+# used from `from_day` on. One of the price list holds for what was used in the period, an account's own always.
 _TOUCH = """
 INSERT INTO usage_touched_day AS kept (organization_id, account_id, day, received_at, reason)
-SELECT DISTINCT organization_id, account_id, day, now(), %(reason)s FROM usage_day
-WHERE organization_id = %(organization)s AND day >= %(from_day)s
-    AND (%(meter)s::uuid IS NULL OR meter_id = %(meter)s)
-    AND (%(account)s::uuid IS NULL OR account_id = %(account)s)
+SELECT organization_id, account_id, day, now(), %(reason)s FROM (
+    SELECT organization_id, account_id, day FROM usage_day
+    WHERE organization_id = %(organization)s AND day >= %(from_day)s
+        AND (%(meter)s::uuid IS NULL OR meter_id = %(meter)s)
+        AND (%(account)s::uuid IS NULL OR account_id = %(account)s)
+    UNION
+    SELECT organization_id, account_id, ends_on - 1 FROM usage_billingperiod AS period
+    WHERE organization_id = %(organization)s AND ends_on > %(from_day)s
+        AND (account_id = %(account)s OR %(account)s::uuid IS NULL AND EXISTS (
+            SELECT FROM usage_day AS used
+            WHERE used.organization_id = period.organization_id AND used.account_id = period.account_id
+                AND used.day >= period.starts_on AND used.day < period.ends_on
+                AND (%(meter)s::uuid IS NULL OR used.meter_id = %(meter)s)))
+) AS changed
 ORDER BY account_id, day
 ON CONFLICT (organization_id, account_id, day) DO UPDATE SET
     received_at = LEAST(kept.received_at, excluded.received_at),
