@@ -270,12 +270,23 @@ def _success_row(row: Mapping[str, Any], low: Decimal, high: Decimal) -> dict[st
     }
 
 
+def _side(row: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
+    """Whose side caused it. Reviews from before that was looked at say nothing of it."""
+    if "side_why" not in row:
+        return ""
+    whose = {"vendor": f"On the side of {figures['organization']['name']}", "customer": "On your side"}
+    said = whose.get(row["side"])
+    return f"{said}: {row['side_why']}." if said else "Whose side caused it is not told apart."
+
+
 def _incidents(figures: Mapping[str, Any]) -> dict[str, Any]:
     currency = figures["account"]["currency"]
     rows = [
         {
             "amount": money(row["cost"], currency), "title": f"{row['day']}, {row['title']}",
-            "detail": " ".join(filter(None, [row["detail"], _credited(row["credited"], currency)])),
+            "detail": " ".join(
+                filter(None, [row["detail"], _side(row, figures), _credited(row["credited"], currency)])
+            ),
         }
         for row in figures["incidents"]
     ]  # fmt: skip

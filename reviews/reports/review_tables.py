@@ -67,15 +67,7 @@ def _tables(figures: Mapping[str, Any]) -> Sequence[Table]:
             ],
             currency,
         ),
-        Table(
-            "Incidents", "Incidents", "At contract rates.",
-            (Column("On", "date"), Column("What"), Column("Cost", "money", True), Column("Credited", "money", True)),
-            [
-                (date.fromisoformat(row["on"]), row["title"], _d(row["cost"]), _d(row["credited"]))
-                for row in figures["incidents"]
-            ],
-            currency,
-        ),
+        _incidents(figures, currency),
         Table(
             "Savings", "Savings found", "A month.",
             (Column("Proposal"), Column("Workflow"), Column("Saves a month", "money", True), Column("Effort"),
@@ -146,3 +138,23 @@ def _burndown(figures: Mapping[str, Any], currency: str) -> Table:
 
 def _d(text: str | None) -> Decimal | None:
     return None if text is None else Decimal(text)
+
+
+def _incidents(figures: Mapping[str, Any], currency: str) -> Table:
+    """With the side that caused each, where the review looked at that; a file of an older one stays as it was."""
+    columns: tuple[Column, ...] = (
+        Column("On", "date"),
+        Column("What"),
+        Column("Cost", "money", True),
+        Column("Credited", "money", True),
+    )
+    rows: list[Row] = [
+        (date.fromisoformat(row["on"]), row["title"], _d(row["cost"]), _d(row["credited"]))
+        for row in figures["incidents"]
+    ]
+    if any("side_why" in row for row in figures["incidents"]):
+        columns += (Column("Side"),)
+        sides = {"vendor": figures["organization"]["name"], "customer": figures["account"]["name"]}
+        told = [sides.get(row["side"], "Not told apart" if "side_why" in row else "") for row in figures["incidents"]]
+        rows = [(*row, side) for row, side in zip(rows, told, strict=True)]
+    return Table("Incidents", "Incidents", "At contract rates.", columns, rows, currency)

@@ -11,6 +11,7 @@ from django.db.models.functions import TruncMonth
 from accounts.models import Account
 from budgets.models import Alert, Anomaly, ApprovalTerms, Budget, BudgetVersion, Forgiveness
 from budgets.reports.burndown import Burndown, burndown
+from budgets.reports.cause_shown import finding
 from budgets.reports.scenarios import compared
 from consumption_cs.lib.display import money_text
 from consumption_cs.lib.money import exponent, round_lines, round_to
@@ -18,6 +19,7 @@ from consumption_cs.lib.periods import add_months, day_of, day_start, zone_of
 from consumption_cs.lib.tenancy import Viewer
 from reviews.models import CostProposal
 from reviews.reports.commits_then import commits_then
+from reviews.reports.incident_sides import Side, sides_of
 from usage.models import AccountDay
 from usage.reports.overview_words import short_date
 
@@ -193,7 +195,9 @@ def incidents(viewer: Viewer, account: Account, start: date, end: date, now: dat
         anomaly__started_at__lt=after, anomaly__muted_by=None,
     )  # fmt: skip
     seen = list(rows.select_related("anomaly", "anomaly__workflow"))
-    found = [_incident(alert, account, now) for alert in _once(seen)]
+    once = _once(seen)
+    sides = sides_of(account, once)
+    found = [_incident(alert, account, now, sides[alert.pk]) for alert in once]
     passed = alerts.filter(kind__in=("actual_percent", "limit_stopped"), raised_at__gte=first, raised_at__lt=after)
     found += [
         _passed(alert, account)
@@ -219,20 +223,24 @@ def _once(alerts: Sequence[Alert]) -> list[Alert]:
     ]
 
 
-def _incident(alert: Alert, account: Account, now: datetime) -> dict[str, Any]:
+def _incident(alert: Alert, account: Account, now: datetime, side: Side) -> dict[str, Any]:
     anomaly = alert.anomaly
     assert anomaly is not None  # noqa: S101  the caller chose alerts of anomalies
     day = day_of(anomaly.started_at, zone_of(account.timezone))
     credit = Forgiveness.objects.filter(
         organization_id=alert.organization_id, alert=alert, state=Forgiveness.State.APPROVED, decided_at__lte=now
     ).first()
-    cause = alert.cause or {}
     return {
         "on": day.isoformat(), "day": short_date(day), "alert": str(alert.pk), "title": alert.headline,
-        "detail": str(cause.get("finding") or cause.get("verdict_words") or ""),
+        "detail": _found(alert.cause),
         "cost": _text(anomaly.impact, account), "credited": _text(credit.amount if credit else ZERO, account),
-        "side": "unknown",
+        "side": side.side, "side_why": side.why,
     }  # fmt: skip
+
+
+def _found(card: dict[str, Any] | None) -> str:
+    """The card is of the moment of the alert, and may be of less than the whole cost: that is said."""
+    return f"When it was told: {finding(card)}." if card and card.get("parts") else ""
 
 
 def _passed(alert: Alert, account: Account) -> dict[str, Any]:
