@@ -1,7 +1,7 @@
 """Retention: how much of the revenue of a year ago is still there, and why the rest is not. Metrics 22 to 24. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from consumption_cs.lib.money import exactly
@@ -16,6 +16,7 @@ EXPLAINED = ("excused", "assisted", "price")
 class Retention:
     """Percent of `base`; None when there is no base. `loss` by reason adds up to `base` − what was kept, exactly.
 
+    `losers`: how many accounts lost something for each reason; one may be counted for several.
     `gross_without_explained`: gross retention if assisted hygiene, excused spikes and price cuts were no loss.
     """
 
@@ -26,6 +27,7 @@ class Retention:
     gross_without_explained: Decimal | None
     loss: Mapping[str, Decimal]
     accounts: int
+    losers: Mapping[str, int] = field(default_factory=dict)
 
 
 @exactly
@@ -41,17 +43,20 @@ def retention(
     """
     total = sum(base.values(), ZERO)
     loss = dict.fromkeys(("churn", "unexplained", *EXPLAINED), ZERO)
+    losers = dict.fromkeys(loss, 0)
     kept = ZERO
     for account, before in base.items():
         now = current.get(account, ZERO)
         kept += min(now, before)
         for reason, amount in _reasons(before, now, (explained or {}).get(account, {})).items():
             loss[reason] += amount
+            losers[reason] += 1
     still = sum((current.get(account, ZERO) for account in base), ZERO)
     excused = sum((loss[reason] for reason in EXPLAINED), ZERO)
     return Retention(
-        total, still, _percent(still, total), _percent(kept, total), _percent(kept + excused, total), loss, len(base)
-    )
+        total, still, _percent(still, total), _percent(kept, total), _percent(kept + excused, total), loss, len(base),
+        losers,
+    )  # fmt: skip
 
 
 def _reasons(before: Decimal, now: Decimal, evidence: Mapping[str, Decimal]) -> dict[str, Decimal]:

@@ -29,6 +29,7 @@ from reviews.reports.retention_months import (
 )
 
 ZERO = Decimal(0)
+WALKED = 13  # months, so that a year of walks chains
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class RetentionSeen:
     `look_back` compares the last 12 closed months with the 12 before, of who used it in the first of the 24;
     `quarter` the last closed quarter of months with the one before, of who used it then; `year_on_year` with the same
     quarter a year before. `loss` explains the one of them that is shown (look-back if there is one).
+    `months` are the closed ones that a walk can begin or end with, the oldest first.
     """
 
     currency: str
@@ -55,10 +57,9 @@ class RetentionSeen:
     expired: Decimal
     contracts: int
     rolling: list[Rolling]
-    walks: list[tuple[date, Walk]]
+    months: list[date]
     names: dict[str, str]
     terms: BookTerms
-    losers: dict[str, int]
     by_month: dict[date, dict[str, Decimal]] = field(default_factory=dict)
 
     @property
@@ -67,9 +68,10 @@ class RetentionSeen:
         return self.until - timedelta(days=1)
 
     @property
-    def months(self) -> list[date]:
-        """The closed months that a walk can begin or end with, the oldest first."""
-        return [add_months(self.walks[0][0], -1), *(month for month, _ in self.walks)] if self.walks else []
+    def walks(self) -> list[tuple[date, Walk]]:
+        """The walk to each of `months` but the first from the one before: each opens as the last closed."""
+        spent = [self.by_month.get(month, {}) for month in self.months]
+        return list(zip(self.months[1:], chained_walks(spent), strict=True)) if spent else []
 
     def walk_between(self, first: date | None, last: date | None) -> tuple[date, date, Walk] | None:
         """Return the walk from one closed month to a later one, account by account; a quarter where not asked for.
@@ -140,7 +142,7 @@ def retention_seen(viewer: Viewer, now: datetime, currency: str = "") -> Retenti
     span = long if look_back else quarter_span
     contracts = expiries(viewer, names, add_months(until, -2 * LOOK_BACK), until)
     expiring, renewed = committed(contracts, until)
-    walked = [add_months(until, -back) for back in range(min(use.known, 13), 0, -1)]
+    walked = [add_months(until, -back) for back in range(min(use.known, WALKED), 0, -1)]
     return RetentionSeen(
         currency=code,
         currencies=currencies,
@@ -157,10 +159,9 @@ def retention_seen(viewer: Viewer, now: datetime, currency: str = "") -> Retenti
         expired=sum(expiring.values(), ZERO),
         contracts=len(expiring),
         rolling=rolling(use, contracts),
-        walks=_walks(use.spent, walked),
+        months=walked,
         names=names,
         terms=BookTerms.objects.visible_to(viewer).first() or BookTerms(),
-        losers=_losers(use, span, span.base[0] if look_back else None),
         by_month=use.spent,
     )
 
@@ -180,19 +181,6 @@ def _retained(use: Used, span: Span, evidence: Explained, cohort: date | None = 
         if account not in gone
     }
     return retention(base, {account: kept.get(account, ZERO) for account in base}, limited)
-
-
-def _losers(use: Used, span: Span, cohort: date | None) -> dict[str, int]:
-    """Return how many accounts left, and how many fell."""
-    base, kept = use.base(span, cohort), use.kept(span)
-    churned = [account for account in base if kept.get(account, ZERO) <= 0]
-    fell = [account for account in base if 0 < kept.get(account, ZERO) < base[account]]
-    return {"churn": len(churned), "fell": len(fell)}
-
-
-def _walks(by_month: dict[date, dict[str, Decimal]], months: list[date]) -> list[tuple[date, Walk]]:
-    spent = [by_month.get(month, {}) for month in months]
-    return list(zip(months[1:], chained_walks(spent), strict=True)) if len(months) > 1 else []
 
 
 def _share(part: dict[str, Decimal], whole: dict[str, Decimal]) -> Decimal | None:

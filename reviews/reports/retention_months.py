@@ -97,15 +97,15 @@ class Used:
                 found.add(account)
         return frozenset(found)
 
-    def gone(self, current: tuple[date, date]) -> frozenset[str]:
-        """Return who has left by the end of `current`: notice given, or silent."""
+    def gone(self, current: tuple[date, date], silent: frozenset[str] | None = None) -> frozenset[str]:
+        """Return who has left by the end of `current`: notice given, or silent (found here unless it is known)."""
         start, end = current
         noticed = {who for who, since, to in self.notices if since < end and (to is None or to > start)}
-        return self.silent(end) | noticed
+        return (self.silent(end) if silent is None else silent) | noticed
 
-    def kept(self, span: Span) -> dict[str, Decimal]:
+    def kept(self, span: Span, silent: frozenset[str] | None = None) -> dict[str, Decimal]:
         """Return what each account uses now; nothing of who has left."""
-        gone = self.gone(span.current)
+        gone = self.gone(span.current, silent)
         return {account: amount for account, amount in self.total(span.current).items() if account not in gone}
 
 
@@ -210,10 +210,10 @@ def rolling(use: Used, contracts: Collection[Expiry], points: int = 13) -> list[
 
 def _point(use: Used, contracts: Collection[Expiry], back: int) -> Rolling:
     end, known = add_months(use.until, -back), use.known - back
-    none = (None, None)
+    none, silent = (None, None), use.silent(end)
 
     def compared(span: Span, cohort: date | None = None) -> tuple[Decimal | None, Decimal | None]:
-        return net_and_gross(use.base(span, cohort), use.kept(span))
+        return net_and_gross(use.base(span, cohort), use.kept(span, silent))
 
     two = years(end)
     return Rolling(

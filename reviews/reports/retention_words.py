@@ -16,12 +16,13 @@ ZERO, HUNDRED = Decimal(0), Decimal(100)
 
 @dataclass(frozen=True, slots=True)
 class LossRow:
-    """One reason of a loss: in points of gross retention, in money, how many accounts or pieces; `is_real` loss."""
+    """One reason of a loss: in points of gross retention, in money, of how many accounts, by what; `is_real` loss."""
 
     name: str
     words: str
     points: Decimal
     amount: Decimal
+    accounts: int
     evidence: str
     is_real: bool
     width: float  # of the widest row, 0 to 1
@@ -192,16 +193,44 @@ def loss_rows(seen: RetentionSeen) -> list[LossRow]:
         points = amount * HUNDRED / base if base > 0 else ZERO
         rows.append(
             LossRow(
-                name, words, points, amount, _evidence(seen, key), is_real, float(amount / widest) if widest else 0.0
+                name, words, points, amount, found.losers.get(key, 0), _evidence(seen, key), is_real,
+                float(amount / widest) if widest else 0.0,
             )
-        )
+        )  # fmt: skip
     return sorted(rows, key=lambda row: -row.amount)
 
 
 def _evidence(seen: RetentionSeen, key: str) -> str:
-    if key == "churn":
-        return counted(seen.losers["churn"], "account")
+    """What shows the reason: 2 notices; what was written down; nothing yet."""
     if key == "unexplained":
-        return f"{counted(seen.losers['fell'], 'account')} fell"
+        return "no cause written down" if seen.shown.losers.get(key) else "none needed"
+    if key == "churn":
+        notices = seen.evidence.pieces.get("churn", 0) + seen.evidence.pieces.get("merged", 0)
+        return counted(notices, "notice") if notices else "no use" if seen.shown.losers.get(key) else "none"
     pieces = seen.evidence.pieces.get(key, 0)
     return f"{counted(pieces, 'piece')} of evidence" if pieces else "none"
+
+
+@dataclass(frozen=True, slots=True)
+class LossBar:
+    """What was kept, explained and lost, from `start` points to 100; `parts` are (swatch, x, width) in percent."""
+
+    start: int
+    parts: tuple[tuple[str, str, str], ...]
+    words: str
+
+
+def loss_bar(seen: RetentionSeen) -> LossBar | None:
+    """Return the bar of the loss, cut where the kept part is about a quarter of it; None where nothing was lost."""
+    found = loss_parts(seen)
+    lost = HUNDRED - found[0][1] if found else ZERO
+    if lost <= 0:
+        return None
+    start = int(max(ZERO, HUNDRED - lost * 4 / 3))
+    whole, at, parts = HUNDRED - start, ZERO, []
+    for swatch, (_, points) in zip(("used", "proj", "lost"), found, strict=True):
+        width = max((points - start if swatch == "used" else points) * HUNDRED / whole, ZERO)
+        parts.append((swatch, f"{at:.2f}%", f"{width:.2f}%"))
+        at += width
+    told = ", ".join(f"{points:.1f} {name}" for name, points in found)
+    return LossBar(start, tuple(parts), f"Of 100 points of base revenue, {told}. Shown from {start} to 100.")

@@ -132,6 +132,18 @@ def test_weeks_in_band_are_those_of_the_quarter_and_of_no_other() -> None:
 
 
 @pytest.mark.django_db
+def test_a_quarter_begins_with_the_local_day_of_the_account() -> None:
+    account, _ = paid(weekly(Q3.end, 70, 70), timezone="America/Los_Angeles")
+    night = datetime(2026, 10, 1, 3, tzinfo=timezone.utc)  # still 30 September where the customer is
+    (running,) = ledger(account, Q4, night)
+    assert (running.day, running.in_band, running.why_not) == (None, None, "The quarter has not begun.")
+    (ending,) = ledger(account, Q3, night)
+    assert ending.day == date(2026, 9, 29)
+    (over,) = ledger(account, Q3, night + timedelta(hours=5))
+    assert (over.day, over.inside) == (date(2026, 9, 30), 2)
+
+
+@pytest.mark.django_db
 def test_a_week_with_a_credited_spike_is_left_out_and_who_approved_it_is_told() -> None:
     account, _ = paid({}, timezone="UTC")
     leader = make_member(account.organization, Role.LEADER)

@@ -19,7 +19,7 @@ from reviews.actions.renewals import add_evidence, approve_evidence
 from reviews.calc.retention import net_and_gross, retention
 from reviews.calc.walk import Walk, axis_start, chained_walks, together
 from reviews.charts.retention import rolling_chart, walk_chart, walk_headline
-from reviews.reports.retention_words import facts, ways, ways_headline
+from reviews.reports.retention_words import facts, loss_bar, loss_rows, ways, ways_headline
 from tests.factories import make_account, make_member, make_organization, signed_in, staff_of
 from tests.reviews.test_retention_page import (
     NOW,
@@ -201,6 +201,35 @@ def test_every_way_to_count_is_told_with_what_it_stands_on() -> None:
     assert told["Consumed, year on year: net 100.0%"].gross == 100
     assert told["Committed: net 85.0%"].words == "Contracts that ended in 12 months: $1k, 1 commit"
     assert ways_headline(seen) == "Renewals hold 15.0 points worse than use does"
+
+
+@pytest.mark.django_db
+def test_the_loss_is_told_by_reason_with_how_many_accounts_and_as_a_bar() -> None:
+    organization = make_organization()
+    accounts = two_years(organization, BASE, CURRENT)
+    author, other = people(organization)
+    enter(staff_of(organization))
+    made = add_evidence(as_viewer(author), accounts[1], "assisted", add_months(THIS_MONTH, -12), None, D(4), "Tuned")
+    approve_evidence(as_viewer(other), made.pk, NOW)
+    seen = seen_by(organization)
+    rows = {row.name: row for row in loss_rows(seen)}
+    assert (rows["Churn"].accounts, rows["Churn"].amount, rows["Churn"].evidence) == (1, 20, "no use")
+    assert (rows["Assisted hygiene"].accounts, rows["Assisted hygiene"].evidence) == (1, "1 piece of evidence")
+    assert rows["Unexplained"].accounts == (1 if rows["Unexplained"].amount else 0)
+    assert (rows["Price"].accounts, rows["Price"].evidence) == (0, "none")
+    bar = loss_bar(seen)
+    assert bar is not None
+    assert bar.start == 80
+    assert [swatch for swatch, _, _ in bar.parts] == ["used", "proj", "lost"]
+    assert sum(float(width.rstrip("%")) for _, _, width in bar.parts) == pytest.approx(100, abs=0.05)
+    assert bar.parts[0] == ("used", "0.00%", "25.00%")
+
+
+@pytest.mark.django_db
+def test_nothing_lost_is_no_bar() -> None:
+    organization = make_organization()
+    steady(organization, 8)
+    assert loss_bar(seen_by(organization)) is None
 
 
 @pytest.mark.django_db
