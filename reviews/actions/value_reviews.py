@@ -144,7 +144,7 @@ def _checked_signers(signers: Sequence[Mapping[str, str]]) -> list[dict[str, str
         email = signer.get("email", "").strip().lower()
         validate_email(email)
         name = signer.get("name", "").strip()
-        found[email] = {"name": name or email, "title": signer.get("title", "").strip(), "email": email}
+        found[email] = {"name": name or email, "title": signer.get("title", "").strip()[:150], "email": email}
     return list(found.values())
 
 

@@ -85,10 +85,24 @@ class NarrativeForm(forms.Form):
             choices=people, required=False, widget=forms.CheckboxSelectMultiple, label="Who is asked to sign",
             help_text="Owners, finance and viewers of the customer can sign off.",
         )  # fmt: skip
+        self.people = people
+        for email, words in people:
+            self.fields[f"title-{email}"] = forms.CharField(
+                required=False, max_length=150, label=f"Function of {words}",
+            )  # fmt: skip
 
     def narrative(self) -> dict[str, str]:
         """Return the text by section."""
         return {section: self.cleaned_data[section].replace("\r\n", "\n") for section in self.sections}
+
+    def title_of(self, email: str) -> str:
+        """Return the function that was typed for one of the people, as it stands under the review."""
+        return str(self.cleaned_data.get(f"title-{email}", ""))
+
+    @property
+    def titles(self) -> list[forms.BoundField]:
+        """The fields of the functions, in the order of the people."""
+        return [self[f"title-{email}"] for email, _ in self.people]
 
     def hidden(self) -> list[str]:
         """Return the sections that are left out."""

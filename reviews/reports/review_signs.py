@@ -62,7 +62,8 @@ def _signers(review: ValueReview, signatures: Sequence[ReviewSignature], you: Us
     found = []
     for asked in review.content.get("signers", []):
         done = at.pop(asked["email"], None)
-        found.append(Signer(asked["name"], asked["title"], done.at if done else None, asked["email"] == mine))
+        title = done.title if done and done.title else asked["title"]  # as they signed, else as they were asked
+        found.append(Signer(asked["name"], title, done.at if done else None, asked["email"] == mine))
     return [*found, *(Signer(one.name, one.title, one.at, email == mine) for email, one in at.items())]
 
 

@@ -100,7 +100,10 @@ def _keep(
         form.add_error(None, "Somebody changed this draft while you wrote. Your words are here: read them once more,"
                              " then keep them.")  # fmt: skip
         return False
-    signers = _signers(form.cleaned_data["signers"], people, draft)
+    chosen = form.cleaned_data["signers"]
+    signers = [
+        {"email": email, "name": name, "title": form.title_of(email)} for email, name, _ in people if email in chosen
+    ]
     try:
         acting.edit_draft(viewer, draft, form.narrative(), form.hidden(), signers, timezone.now())
     except ValidationError as problem:
@@ -202,17 +205,11 @@ def _people(viewer: Viewer, account_id: UUID) -> list[tuple[str, str, str]]:
     return sorted((row.user.email.lower(), row.user.name or row.user.email, row.get_role_display()) for row in rows)
 
 
-def _signers(chosen: list[str], people: list[tuple[str, str, str]], draft: ReviewDraft) -> list[dict[str, str]]:
-    titles = {one["email"]: one["title"] for one in draft.signers}
-    return [
-        {"email": email, "name": name, "title": titles.get(email, "")} for email, name, _ in people if email in chosen
-    ]
-
-
 def _text(draft: ReviewDraft) -> dict[str, Any]:
     text = {section: draft.narrative.get(section, "") for section in SECTIONS}
     switches = {f"show_{section}": section not in draft.hidden for section in acting.HIDEABLE}
-    return text | switches | {"signers": [one["email"] for one in draft.signers]}
+    titles = {f"title-{one['email']}": one["title"] for one in draft.signers}
+    return text | switches | titles | {"signers": [one["email"] for one in draft.signers]}
 
 
 def _add(form: NarrativeForm, problem: ValidationError) -> None:

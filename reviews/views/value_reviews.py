@@ -171,7 +171,7 @@ def _context(viewer: Viewer, review: ValueReview) -> dict[str, Any]:
         "may_sign": may_sign,
         "may_comment": can(viewer, "review.comment"),
         "may_correct": viewer.is_staff and can(viewer, "review.edit"),
-        "sign": SignForm(),
+        "sign": SignForm(initial={"title": next((one.title for one in live.signers if one.is_you), "")}),
         "said": CommentForm(),
         "note": CorrectionForm(),
         "since": since(review.before.content, review.content) if review.before and is_intact else [],

@@ -137,6 +137,29 @@ def test_reading_again_says_from_what_to_what_a_figure_changed() -> None:
     assert f"{before.get(name) or 'not there'} → {after.get(name) or 'gone'}" in text
 
 
+def test_the_function_of_a_signer_is_typed_in_the_draft_and_stands_under_the_review() -> None:
+    account = _account()
+    _, draft, client = _made(account)
+    owner = make_member(account, Role.PORTAL_OWNER)
+    email = owner.user.email.lower()
+    title = {f"title-{email}": " Chief operating officer "}
+    client.post(_url("review_draft", account, draft), {**_posted(draft, **title), "signers": [email]})
+    assert 'value="Chief operating officer"' in client.get(_url("review_draft", account, draft)).content.decode()
+    client.post(_url("publish_review", account, draft))
+    enter(staff_of(account))
+    review = ValueReview.objects.get()
+    assert review.content["signers"] == [
+        {"name": owner.user.name or email, "title": "Chief operating officer", "email": email}
+    ]
+    url = reverse("reviews:value_review", args=[account.pk, review.pk])
+    customer = signed_in(owner)
+    page = customer.get(url).content.decode()
+    assert "Chief operating officer, Northwind" in page
+    assert 'value="Chief operating officer"' in page  # where the owner signs
+    customer.post(reverse("reviews:sign_review", args=[account.pk, review.pk]), {"title": "CFO"})
+    assert ", CFO, Northwind" in customer.get(url).content.decode()  # as they signed, not as they were asked
+
+
 @pytest.mark.django_db(transaction=True)
 def test_two_who_publish_at_the_same_moment_make_one_review() -> None:
     with transaction.atomic():
