@@ -26,7 +26,7 @@ WITH wanted AS (
         hours."group", (hours.starts_at AT TIME ZONE wanted.zone)::date AS day,
         extract(epoch FROM wanted.until - hours.starts_at)::int / 3600 AS ago, hours.quantity, hours.events
     FROM wanted JOIN usage_hour AS hours ON hours.account_id = wanted.account_id
-    WHERE hours.organization_id = %(organization)s
+    WHERE hours.organization_id = %(organization)s AND hours.account_id = ANY(%(accounts)s::uuid[])
         AND hours.starts_at >= wanted.until - make_interval(hours => %(window)s) AND hours.starts_at < wanted.until
         AND NOT EXISTS (
             SELECT FROM unnest(%(muted_accounts)s::uuid[], %(muted_meters)s::uuid[]) AS muted(account, meter)
@@ -78,8 +78,9 @@ def hourly_series(
     by_id = {account.pk: account for account in accounts}
     pairs = [(account, meter) for account, meters in muted.items() for meter in meters]
     with connection.cursor() as cursor:
-        # The planner expects a handful of rows and would walk each account's days once for every hour.
-        cursor.execute("SET LOCAL enable_nestloop = off")
+        # The planner expects a handful of rows: it would walk each account's days once for every hour, and hours
+        # that do not fit into memory are sorted on disk.
+        cursor.execute("SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '64MB'")
         cursor.execute(
             _SERIES,
             {
@@ -94,7 +95,7 @@ def hourly_series(
             },
         )
         rows = cursor.fetchall()
-        cursor.execute("SET LOCAL enable_nestloop = on")
+        cursor.execute("SET LOCAL enable_nestloop = on; SET LOCAL work_mem = DEFAULT")
     totals: dict[UUID, Floats] = defaultdict(lambda: np.zeros(WINDOW_HOURS))
     found = []
     for account_id, workflow_id, ago, money in rows:
