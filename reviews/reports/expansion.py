@@ -293,6 +293,8 @@ def _next(line: CandidateLine, card: LadderCard | None) -> dict[str, Any]:
     gate = next((one for one in (card.gates if card else []) if not one.get("is_met")), None)
     on = f", {card.next_gate_on:%b} {card.next_gate_on.day}" if card and card.next_gate_on else ""
     return {
+        "id": str(row.pk),
+        "workflow_id": str(row.workflow_id) if row.workflow_id else None,
         "title": row.title,
         "rung": row.workflow.stage if row.workflow else "idea",
         "owners": " · ".join(filter(None, owners)),

@@ -266,7 +266,8 @@ def savings(viewer: Viewer, account: Account, now: datetime) -> list[dict[str, A
     )
     return [
         {
-            "title": row.title, "workflow": row.workflow.name if row.workflow else "",
+            "id": str(row.pk), "title": row.title, "workflow": row.workflow.name if row.workflow else "",
+            "workflow_id": str(row.workflow_id) if row.workflow_id else None,
             "saving": _text(row.saving_a_month, account), "effort": row.get_effort_display(),
             "trade_off": row.trade_off, "state": row.state, "state_name": row.get_state_display(),
         }

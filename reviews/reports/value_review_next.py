@@ -28,6 +28,7 @@ def objectives(viewer: Viewer, account: Account, now: datetime) -> dict[str, Any
         return {"objectives": [], "objectives_missing": "No objective of an adoption plan is shared."}
     rows = [
         {
+            "id": str(one.row.pk),
             "title": one.row.title,
             "target": one.target,
             "value": one.value,

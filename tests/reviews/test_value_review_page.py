@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.models import Account, Role
 from consumption_cs.lib.tenancy import Viewer, enter
 from reviews.actions.value_reviews import edit_draft, make_draft, publish
-from reviews.models import ReviewComment, ReviewSignature, ValueReview
+from reviews.models import Candidate, ReviewComment, ReviewSignature, ValueReview
 from reviews.reports.review_since import since
 from tests.factories import (
     make_account,
@@ -23,6 +23,7 @@ from tests.factories import (
     signed_in,
     staff_of,
 )
+from usage.models import Workflow
 
 pytestmark = pytest.mark.django_db
 
@@ -172,6 +173,62 @@ def test_what_the_review_before_named_is_compared_with_what_came() -> None:
     ]  # fmt: skip
     assert rows[0].came == "4,000 attempts, 98.1% successful"
     assert rows[3].came == "Reached: $50.00, 100% of the way"
+
+
+def test_a_new_name_changes_nothing_in_the_comparison() -> None:
+    named = {"next_gate": "30 runs", "rung": "pilot"}
+    goal = {"state": "behind", "value": "$60.00", "share": "0.4"}
+    saving = {"workflow": "Claims", "saving": "610.00"}
+    before = _content(
+        next=[
+            {"id": "c1", "workflow_id": "w1", "title": "Claims into production", **named},
+            {"id": "c2", "workflow_id": None, "title": "Contract search", **named},
+            {"id": "c3", "workflow_id": None, "title": "Lead scoring", **named},
+        ],
+        objectives=[{"id": "o1", "title": "Cheaper invoices", **goal}],
+        savings=[{"id": "s1", "title": "Small model", **saving}],
+    )
+    content = _content(
+        next=[
+            {"id": "c2", "workflow_id": "w2", "title": "Search in contracts", **named},
+            {"id": "c3", "workflow_id": "w3", "title": "Scores of leads", **named},
+        ],
+        success=[
+            {"id": "w1", "name": "Claims triage", "attempts": 400, "rate": "0.9"},
+            {"id": "w3", "name": "Leads", "attempts": 40, "rate": None},
+            {"id": "w9", "name": "Claims into production", "attempts": 7, "rate": None},  # another, by the same name
+        ],
+        objectives=[{"id": "o1", "title": "Invoices under $50", **goal}],
+        savings=[{"id": "s1", "title": "A smaller model", **saving, "workflow": "Claims triage"}],
+    )
+    assert [(row.title, row.state, row.came) for row in since(before, content)] == [
+        ("Claims into production", "In use", "As Claims triage: 400 attempts, 90.0% successful"),
+        ("Contract search, now Search in contracts", "Ahead", "Still among the next workflows"),
+        ("Lead scoring", "In use", "As Leads: 40 attempts"),
+        ("Cheaper invoices, now Invoices under $50", "Behind", "Behind: $60.00, 40% of the way"),
+        ("Small model, now A smaller model", "Open", "$610 a month at this volume"),
+    ]
+
+
+def test_an_objective_made_anew_under_its_title_is_still_compared_and_none_is_compared_twice() -> None:
+    goal = {"state": "behind", "value": "$60.00", "share": "0.4"}
+    before = _content(objectives=[{"id": "o1", "title": "Faster", **goal}, {"id": "o2", "title": "Cheaper", **goal}])
+    content = _content(objectives=[{"id": "o2", "title": "Faster", **goal}, {"id": "o3", "title": "Better", **goal}])
+    assert [(row.title, row.state) for row in since(before, content)] == [
+        ("Faster", "Left out"), ("Cheaper, now Faster", "Behind"),
+    ]  # fmt: skip
+    anew = _content(objectives=[{"id": "o8", "title": "faster ", **goal}])
+    assert [row.state for row in since(before, anew)] == ["Behind", "Left out"]
+
+
+def test_a_draft_keeps_the_ids_that_the_next_review_is_compared_by() -> None:
+    account = _account()
+    enter(staff_of(account.organization))
+    own: dict[str, Any] = {"organization_id": account.organization_id, "account": account}
+    flow = Workflow.objects.get(account=account)
+    candidate = Candidate.objects.create(**own, title="Invoices", is_shared=True, workflow=flow, currency="USD")
+    figures = _published(account).content["figures"]
+    assert [(row["id"], row["workflow_id"]) for row in figures["next"]] == [(str(candidate.pk), str(flow.pk))]
 
 
 def test_a_section_left_out_of_either_review_is_not_compared() -> None:
