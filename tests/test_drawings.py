@@ -106,3 +106,26 @@ def test_lanes_of_dots_are_drawn_above_the_chart_and_named_in_the_legend() -> No
     assert "The limit, $5" not in [words for _, words in chart.legend]  # it is beside its line
     assert [lane["note"] for lane in chart.spec["lanes"]] == ["", "no alerts"]
     assert [dot["ring"] for dot in chart.spec["lanes"][0]["dots"]] == [False, True]
+
+
+def test_a_waterfall_says_where_its_bars_begin_and_its_axis_does() -> None:
+    names = ["Open", "Gained", "Close"]
+    bars = [
+        Series("Total", names, [100, None, 130], "level"),
+        Series("Gained", names, [None, 30, None], base=[None, 100, None]),
+    ]
+    chart = make_figure(series=bars, axis_from=Decimal(90), links=[Decimal(100), Decimal(130)], names_small=names)
+    spec = json.loads(json.dumps(chart.spec))
+    assert spec["series"][1]["base"] == [None, 100, None]
+    assert (spec["axisFrom"], spec["links"], spec["namesSmall"]) == (90, [100, 130], names)
+    assert [swatch for swatch, _ in chart.legend] == ["level", "main"]
+    assert make_figure().spec["axisFrom"] is None
+
+
+def test_lines_of_a_kind_are_told_apart_in_the_legend_and_months_are_named_as_such() -> None:
+    months = [date(2026, 9, 1), date(2026, 10, 1)]
+    lines = [Series(tone, months, [1, 2], "line", tone) for tone in ("main", "second", "third", "second-dash")]
+    chart = make_figure(series=lines, rules=[Rule("Band", y=1), Rule("", y=2)], ends=True)
+    assert [swatch for swatch, _ in chart.legend] == ["line", "second line", "third line", "second-dash", "ref"]
+    assert (chart.spec["months"], chart.spec["ends"]) == (True, True)
+    assert not make_figure().spec["months"]

@@ -27,7 +27,7 @@ QUARTER_ROLLS, YEAR_ROLLS = 7, YEAR_NEEDS + 1
 
 # Local days at contract rates, as statements have them: a late correction counts on the day it was booked.
 _MONTHS = """
-SELECT days.account_id, date_trunc('month', days.day)::date, sum(days.spend),
+SELECT days.account_id::text, date_trunc('month', days.day)::date, sum(days.spend),
     max(days.day) FILTER (WHERE days.spend > 0)
 FROM account_day AS days
 WHERE days.organization_id = %(organization)s AND days.currency = %(currency)s
@@ -152,9 +152,9 @@ def used(viewer: Viewer, currency: str, until: date) -> Used:
         cursor.execute(_MONTHS, named)
         for account, month, spend, last in cursor.fetchall():
             if month < until:
-                spent[month][str(account)] = spend
+                spent[month][account] = spend
             if last is not None:
-                last_use[str(account)].append(last)
+                last_use[account].append(last)
     months = [add_months(until, -back) for back in range(MONTHS, 0, -1)]
     first = next((number for number, month in enumerate(months) if spent.get(month)), MONTHS)
     return Used(until, MONTHS - first, dict(spent), _sums(spent, months, until), dict(last_use), _notices(viewer))

@@ -203,7 +203,7 @@ def loss_rows(seen: RetentionSeen) -> list[LossRow]:
 def _evidence(seen: RetentionSeen, key: str) -> str:
     """What shows the reason: 2 notices; what was written down; nothing yet."""
     if key == "unexplained":
-        return "no cause written down" if seen.shown.losers.get(key) else "none needed"
+        return "no cause written down" if seen.shown.losers.get(key) else "none"
     if key == "churn":
         notices = seen.evidence.pieces.get("churn", 0) + seen.evidence.pieces.get("merged", 0)
         return counted(notices, "notice") if notices else "no use" if seen.shown.losers.get(key) else "none"
