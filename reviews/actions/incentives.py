@@ -7,9 +7,11 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts.actions.audit import audit
-from accounts.models import Account
+from accounts.models import Account, Membership, Role, User
 from accounts.permissions import require
+from budgets.actions.outbox import site_url
 from consumption_cs.lib.tenancy import Viewer
+from reviews.actions.telling import Mail, mail_people
 from reviews.calc.quarters import Quarter
 from reviews.models import IncentiveDispute
 from reviews.reports.incentive_lines import LedgerLine, line_told
@@ -43,6 +45,7 @@ def raise_dispute(viewer: Viewer, account_id: UUID, quarter: Quarter, reason: st
             at=now,
         )
         audit(viewer, "incentive.disputed", made, account.name, {"quarter": quarter.name, "reason": text})
+        mail_people(viewer.organization_id, now, _asked(viewer, made, line.person))
     return made
 
 
@@ -82,7 +85,34 @@ def answer_dispute(viewer: Viewer, dispute_id: UUID, note: str, now: datetime, *
         )
         told = {"quarter": Quarter(raised.quarter_starts_on).name, "answer": made.get_step_display(), "note": text}
         audit(viewer, "incentive.answered", made, account.name, told)
+        mail_people(viewer.organization_id, now, [_told(made)])
     return made
+
+
+def _asked(viewer: Viewer, made: IncentiveDispute, person: User) -> list[Mail]:
+    """Return a mail to each leader but the person, to administrators where there is no other leader."""
+    seats = Membership.objects.filter(organization_id=viewer.organization_id, account=None, user__is_active=True)
+    others = list(seats.exclude(user=person).filter(role__in=(Role.LEADER, Role.ADMIN)))
+    who = [seat for seat in others if seat.role == Role.LEADER] or others
+    subject = f"{made.account.name} in {Quarter(made.quarter_starts_on)}: {person} disputes what they are paid by"
+    return [
+        Mail(
+            seat.user_id, str(made.pk), "incentive.disputed", subject, made.text, _page(made), "Answer",
+            facts=[["As it stood", made.told]],
+        )
+        for seat in who
+    ]  # fmt: skip
+
+
+def _told(made: IncentiveDispute) -> Mail:
+    subject = f"{made.account.name} in {Quarter(made.quarter_starts_on)}: your dispute is {made.step}"
+    text = f"{made.by}: {made.text}"
+    return Mail(made.person_id, str(made.pk), "incentive.answered", subject, text, _page(made), "Open the line")
+
+
+def _page(made: IncentiveDispute) -> str:
+    quarter = Quarter(made.quarter_starts_on)
+    return site_url("reviews:incentive_line", str(made.account_id), quarter.name)
 
 
 def _text(said: str, otherwise: str) -> str:

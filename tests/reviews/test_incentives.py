@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.models import Account, AuditEvent, Membership, Role
-from budgets.models import LedgerEntry
+from budgets.models import Delivery, LedgerEntry
 from consumption_cs.lib.tenancy import Viewer, enter
 from reviews.actions.book import assign
 from reviews.actions.incentives import answer_dispute, raise_dispute
@@ -301,6 +301,39 @@ def test_a_dispute_is_raised_answered_and_raised_again_and_all_of_it_stays() -> 
     assert list(AuditEvent.objects.filter(action__startswith="incentive.").values_list("action", flat=True)) == [
         "incentive.disputed", "incentive.answered", "incentive.disputed",
     ]  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_leaders_hear_of_a_dispute_and_the_person_of_its_answer() -> None:
+    account, seat = paid({})
+    leader, second = (make_member(account.organization, Role.LEADER) for _ in range(2))
+    for role in (Role.ADMIN, Role.FINANCE):
+        make_member(account.organization, role)
+    enter(as_viewer(seat))
+    raised = raise_dispute(as_viewer(seat), account.pk, Q3, "The outage was ours", NOW)
+    enter(as_viewer(leader))
+    mails = Delivery.objects.filter(topic="incentive.disputed")
+    assert {mail.email for mail in mails} == {leader.user.email, second.user.email}
+    assert "The outage was ours" in mails[0].payload["text"]
+    assert mails[0].payload["url"].endswith(f"/team/incentives/{account.pk}/2026-Q3/")
+    assert all(mail.is_internal for mail in mails)
+    answer_dispute(as_viewer(leader), raised.pk, "Left out when it is paid", NOW, accept=True)
+    enter(as_viewer(leader))
+    (told,) = Delivery.objects.filter(topic="incentive.answered")
+    assert told.email == seat.user.email
+    assert told.payload["subject"] == "Helios in Q3 2026: your dispute is accepted"
+    assert "Left out when it is paid" in told.payload["text"]
+
+
+@pytest.mark.django_db
+def test_without_another_leader_administrators_hear_of_it() -> None:
+    leader = make_member(make_organization(), Role.LEADER)
+    account, _ = paid({}, csm=leader)
+    admin = make_member(account.organization, Role.ADMIN)
+    enter(as_viewer(leader))
+    raise_dispute(as_viewer(leader), account.pk, Q3, "Wrong", NOW)
+    enter(as_viewer(leader))
+    assert [mail.email for mail in Delivery.objects.filter(topic="incentive.disputed")] == [admin.user.email]
 
 
 @pytest.mark.django_db
