@@ -3,7 +3,7 @@
 Metric 27, of the whole weeks of the quarter. Disputes stand beside the line that they are about.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -60,6 +60,15 @@ def quarter_asked(name: str, now: datetime) -> Quarter:
 def may_see_all(viewer: Viewer) -> bool:
     """Whether somebody sees everybody's lines, not only their own."""
     return can(viewer, "capacity.view")
+
+
+def open_disputes(viewer: Viewer) -> dict[Quarter, int]:
+    """Return how many disputes of each quarter wait for an answer, the newest first; only own ones of who sees own."""
+    rows = IncentiveDispute.objects.visible_to(viewer).filter(step=IncentiveDispute.Step.RAISED, answered_by=None)
+    if not may_see_all(viewer):
+        rows = rows.filter(person=viewer.user_id)
+    found = Counter(Quarter(start) for start in rows.values_list("quarter_starts_on", flat=True))
+    return dict(sorted(found.items(), reverse=True))
 
 
 def incentive_ledger(

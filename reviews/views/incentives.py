@@ -24,7 +24,7 @@ from reviews.forms.incentives import AnswerForm, DisputeForm
 from reviews.models import IncentiveDispute
 from reviews.reports.incentive_lines import LedgerLine, by_person
 from reviews.reports.incentive_words import facts, headline, lead, status
-from reviews.reports.incentives import incentive_ledger, may_see_all, quarter_asked, quarters
+from reviews.reports.incentives import incentive_ledger, may_see_all, open_disputes, quarter_asked, quarters
 from usage.views.overview import download
 
 
@@ -53,7 +53,7 @@ def ledger(request: HttpRequest) -> HttpResponse:
         "total": len(lines),
         "open": sum(line.open_dispute is not None for line in lines),
         **asked,
-        "rest": urlencode({"quarter": quarter.name}),
+        "elsewhere": [(one, count) for one, count in open_disputes(viewer).items() if one != quarter],
         "sees_all": may_see_all(viewer),
     }
     return render(request, "reviews/incentives.html", context)

@@ -15,7 +15,7 @@ from reviews.actions.team import save_hours, save_terms
 from reviews.exports.team import team_csv
 from reviews.forms.team import HoursForm, TermsForm
 from reviews.reports.incentive_lines import by_person
-from reviews.reports.incentives import incentive_ledger
+from reviews.reports.incentives import incentive_ledger, open_disputes
 from reviews.reports.team import team as team_seen
 from reviews.reports.team import terms_of
 from reviews.reports.team_words import facts, headline, lead, status
@@ -30,7 +30,7 @@ def team(request: HttpRequest) -> HttpResponse:
     viewer, now = viewer_of(request), timezone.now()
     seen = team_seen(viewer, now)
     text, tone = status(seen)
-    ledger = incentive_ledger(viewer, now)
+    ledger, disputes = incentive_ledger(viewer, now), open_disputes(viewer)
     context = {
         "seen": seen,
         "status": text,
@@ -39,7 +39,8 @@ def team(request: HttpRequest) -> HttpResponse:
         "lead": lead(seen),
         "facts": facts(seen),
         "paid": by_person(ledger),
-        "disputes": sum(line.open_dispute is not None for line in ledger),
+        "disputes": sum(disputes.values()),
+        "disputed": next(iter(disputes), None),
         "today": now.date(),
         "may_edit": can(viewer, "recipe.edit"),
         "may_cover": can(viewer, "book.view"),

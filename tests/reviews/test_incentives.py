@@ -22,7 +22,7 @@ from reviews.actions.incentives import answer_dispute, raise_dispute
 from reviews.calc.quarters import Quarter, whole_weeks
 from reviews.models import AccountMetrics, IncentiveDispute, LossEvidence
 from reviews.reports.incentive_lines import LedgerLine, by_person
-from reviews.reports.incentives import incentive_ledger, quarter_asked, quarters
+from reviews.reports.incentives import incentive_ledger, open_disputes, quarter_asked, quarters
 from tests.budgets.ledger_factories import make_commit, make_contract
 from tests.budgets.test_excused import make_credit
 from tests.factories import make_account, make_member, make_organization, signed_in, staff_of
@@ -301,6 +301,29 @@ def test_a_dispute_is_raised_answered_and_raised_again_and_all_of_it_stays() -> 
     assert list(AuditEvent.objects.filter(action__startswith="incentive.").values_list("action", flat=True)) == [
         "incentive.disputed", "incentive.answered", "incentive.disputed",
     ]  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_disputes_of_other_quarters_are_told_where_somebody_looks() -> None:
+    seat = make_member(make_organization(), Role.CSM)
+    account, _ = paid({}, csm=seat)
+    other = make_member(account.organization, Role.CSM)
+    leader = make_member(account.organization, Role.LEADER)
+    last = Quarter.of(clock.now().date()).back(1)
+    enter(as_viewer(seat))
+    raised = raise_dispute(as_viewer(seat), account.pk, last, "The outage was ours", clock.now())
+    enter(as_viewer(seat))
+    assert open_disputes(as_viewer(seat)) == open_disputes(as_viewer(leader)) == {last: 1}
+    assert open_disputes(as_viewer(other)) == {}
+    page = signed_in(leader).get("/team/incentives/").content.decode()
+    assert f"1 dispute of {last}</a> waits for an answer" in page
+    team = signed_in(leader).get("/team/").content.decode()
+    assert "1 line of the incentive ledger waits for an answer" in team
+    assert f"quarter={last.name}&amp;state=raised" in team
+    enter(as_viewer(leader))
+    answer_dispute(as_viewer(leader), raised.pk, "Yes", clock.now(), accept=True)
+    enter(as_viewer(leader))
+    assert open_disputes(as_viewer(leader)) == {}
 
 
 @pytest.mark.django_db
