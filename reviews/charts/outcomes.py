@@ -78,6 +78,8 @@ def _sub(flow: FlowMonths) -> str:
     said = ["Spend of a month over the outcomes of its work"]
     if flow.lag_days:
         said[0] += f", which are known after {flow.lag_days} day{'s' if flow.lag_days > 1 else ''}"
+        if any(one.is_open for one in flow.months):
+            said.append("A light month counts only the days whose outcomes are known")
     barren = [f"{one.month:%b %Y}" for one in flow.months if one.per_thousand is None and one.spend]
     if barren:
         said.append(f"No outcomes in {listed(barren)}")
