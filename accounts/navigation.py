@@ -91,6 +91,7 @@ STAFF = (
             Place("Members", "accounts:members", "users"),
             Place("Keys", "accounts:keys", "key"),
             Place("Exchange", "reviews:exchange", "upload"),
+            Place("Plan templates", "reviews:plan_templates", "target"),
             Place("Audit log", "accounts:audit", "book"),
             Place("Settings", "accounts:settings", "settings"),
         ),

@@ -35,6 +35,7 @@ from reviews.views import (
 app_name = "reviews"
 urlpatterns: list[URLPattern] = [
     path("accounts/<uuid:account_id>/brief/", brief.account_brief, name="brief"),
+    path("accounts/<uuid:account_id>/brief/call/", brief.account_call, name="call_sheet"),
     path("accounts/<uuid:account_id>/brief/place/", brief.brief_place, name="brief_place"),
     path("accounts/<uuid:account_id>/outcomes/", outcomes.outcomes, name="outcomes"),
     path("accounts/<uuid:account_id>/outcomes/outcomes.csv", outcomes.outcomes_file, name="outcomes_csv"),

@@ -27,6 +27,11 @@ class Due:
     title: str
     on: date
 
+    @property
+    def words(self) -> str:
+        """What kind of thing it is."""
+        return KINDS[self.kind]
+
 
 def value_due(viewer: Viewer, today: date) -> Mapping[UUID, list[Due]]:
     """Return by account what is late, due within a week, or has waited for an answer. Four queries."""

@@ -15,6 +15,7 @@ from budgets.charts.burndown import burndown_chart, period_chart
 from reviews.charts.health import weeks_chart
 from reviews.reports import brief_words as words
 from reviews.reports.brief import Brief, brief, place_of
+from reviews.reports.call_sheet import call_sheet
 from reviews.views.contacts import people_context
 from reviews.views.tasks import tasks_context
 from reviews.views.timeline import timeline_context
@@ -34,6 +35,16 @@ def brief_place(request: HttpRequest, account_id: UUID) -> HttpResponse:
     viewer, account = viewer_of(request), account_of(request)
     place = place_of(viewer, account, timezone.now())
     return render(request, "reviews/_brief_place.html", {"place": place, "account": account})
+
+
+@require_safe
+@requires("book.view", staff=True)
+def account_call(request: HttpRequest, account_id: UUID) -> HttpResponse:
+    """One page to have in hand for a call: what changed, what to ask, what is open, who is who, and room for notes."""
+    context = brief_context(request)
+    sheet = call_sheet(viewer_of(request), context["brief"], context["people"])
+    own = [one for one in context["tasks"] if one.run_url is None]  # steps stand with their plays
+    return render(request, "reviews/call_sheet.html", context | {"sheet": sheet, "own_tasks": own})
 
 
 def brief_context(request: HttpRequest) -> dict[str, Any]:
