@@ -98,7 +98,7 @@ class Outcomes:
 
 
 def outcomes_of(viewer: Viewer, account: Account, start: date, end: date, now: datetime) -> Outcomes:
-    """Return what was achieved in the local days [start, end), against as long a time just before. About ten queries."""
+    """Return what was achieved in the local days [start, end), against as long just before. About ten queries."""
     flows, terms = names_of(viewer, account), terms_of(viewer, account, now)
     today = day_of(now, zone_of(account.timezone))
     lags = {name: one.lag_days for name, one in terms.items()}
