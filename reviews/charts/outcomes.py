@@ -6,8 +6,10 @@ from decimal import Decimal
 
 from consumption_cs.lib.display import listed, money_text, percent_text, quantity_text
 from consumption_cs.lib.figures import Figure, Mark, Numbers, Series
+from consumption_cs.lib.periods import add_months
 from reviews.reports.outcome_months import FlowMonths, MonthCost
 
+MONTHS = 13  # drawn: a year and the month so far
 MOST = 4  # workflows drawn; all are in the file
 ALIKE = Decimal("0.005")  # below half a percent nothing is said to have changed
 
@@ -31,9 +33,11 @@ def compared(flows: Sequence[FlowMonths]) -> str:
 
 
 def _figure(flow: FlowMonths, at: int, currency: str, csv_url: str) -> Figure:
-    months = [one.month for one in flow.months]
-    drawn = [one if one.per_thousand is not None else None for one in flow.months]
-    hover = [_hover(one, flow, currency) for one in flow.months]
+    # The axis is the same whenever a workflow began: months before its first are empty.
+    early = [add_months(flow.months[0].month, -ago) for ago in range(MONTHS - len(flow.months), 0, -1)]
+    months = [*early, *(one.month for one in flow.months)]
+    drawn = [*(None for _ in early), *(one if one.per_thousand is not None else None for one in flow.months)]
+    hover = [*("" for _ in early), *(_hover(one, flow, currency) for one in flow.months)]
     headline = _headline(flow, currency)
     series = [
         Series("Cost of 1,000", months, [one.per_thousand if one and not one.is_open else None for one in drawn],

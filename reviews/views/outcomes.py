@@ -207,6 +207,8 @@ def _facts(seen: Outcomes, account: Account) -> list[dict[str, Any]]:
 
 def _waste_fact(seen: Outcomes, account: Account) -> dict[str, Any]:
     wasted = seen.waste
+    if not seen.spend:
+        return {"label": "Waste", "value": "Nothing spent", "none": True}
     if wasted is None or wasted.percent is None:
         return {"label": "Waste", "value": "Not told", "note": "no end of an attempt is told", "none": True}
     note = f"{money_text(wasted.total, account.currency, places=0)}, {mostly(wasted)}" if wasted.total else ""

@@ -122,10 +122,22 @@ def test_a_month_without_outcomes_is_a_gap_and_words_not_a_cost_of_nothing(
     _use(account, meter, workflow, date(2026, 9, 1), date(2026, 9, 30), D(2), D(0))
     _use(account, meter, workflow, date(2026, 10, 1), date(2026, 10, 31), D(1), D(10))
     (figure,) = cost_figures(_months(account), "USD", "/x.csv")
-    assert figure.series[0].y[1] is None
+    assert list(figure.series[0].y[-4:]) == [200, None, 100, None]
+    assert len(figure.series[0].x) == 13
     assert "No outcomes in Sep 2026." in figure.sub
     assert figure.numbers.rows[2][2:] == ["None", "No outcomes"]
     assert figure.headline.endswith("cost $100.00, 50% less than in August 2026")
+
+
+def test_an_account_that_spent_nothing_in_the_month_reads_so(
+    account: Account, meter: Meter, workflow: Workflow
+) -> None:
+    make_usage_day(account, meter, date(2026, 11, 3), workflow)
+    with time_machine.travel(NOW, tick=False):
+        client = signed_in(make_member(account.organization, Role.CSM))
+        page = client.get(reverse("reviews:outcomes", args=[account.pk]), {"month": "2026-10"}).content.decode()
+    assert page.count("Nothing spent") == 2
+    assert "no full month with an outcome yet" in page
 
 
 def test_the_finding_over_all_workflows_counts_those_that_can_be_compared(account: Account, meter: Meter) -> None:
