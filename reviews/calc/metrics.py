@@ -203,6 +203,10 @@ DEFINITIONS: dict[str, Definition] = {
     "owners": _d(0, "Owners in the portal", "count", "People with the owner's seat.", "", 1),
     "champions": _d(0, "Champions", "count", "Champions who have not left.", "", 1),
     "champion_gone": _d(0, "Champion gone", "flag", "1: a champion or owner there was has left.", "", -1),
+    "payment_failed": _d(
+        0, "Payment failed", "flag", "1: the last entry on a payment says that it failed; 0: that it arrived.",
+        "Not known until somebody enters a payment on the timeline, by hand, file or API.", -1,
+    ),
     "touch_days": _d(0, "Last touch", "days", "Days since the last call, meeting, mail or review.", "", -1),
     "sentiment": _d(
         0, "Sentiment", "score", "100 positive, 50 neutral, 0 negative, as last entered.", "Not known after 120 days.",

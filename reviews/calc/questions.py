@@ -7,6 +7,7 @@ MOST = 5
 # By a reason of the queue (`reviews.calc.queue.REASONS`): what the data cannot know and the customer does.
 _BY_REASON = {
     "exhausted": "The commit is used up: do you want to top it up, or to slow down until the next one?",
+    "unpaid": "What happened to the payment, and when will it arrive?",
     "silent": "What has stopped the use, and when do you expect it back?",
     "spike": "Is the jump in spend yours and wanted, or shall we look for what caused it?",
     "stalled": "What keeps you from the first call that counts: keys, data, people or time?",

@@ -25,11 +25,12 @@ URGENCY = {TODAY: Decimal(1), WEEK: Decimal("0.5"), LATER: Decimal("0.2"), NONE:
 # The metrics that say where an account stands.
 READS = (
     "at_risk", "change_28", "champion_gone", "commit_granted", "commit_left", "failing_days", "open_spikes", "pacing",
-    "reliability_gap", "run_out_p50", "run_out_percent", "seen_days", "sentiment", "silent_days", "term_days_left",
-    "top_share_percent", "waiting_days",
+    "payment_failed", "reliability_gap", "run_out_p50", "run_out_percent", "seen_days", "sentiment", "silent_days",
+    "term_days_left", "top_share_percent", "waiting_days",
 )  # fmt: skip
 REASONS = {
     "exhausted": "Commit used up",
+    "unpaid": "Payment failed",
     "silent": "No use",
     "spike": "Spike to explain",
     "stalled": "No billable use yet",
@@ -92,15 +93,15 @@ def _within(numbers: Numbers, due: Due, onboarding_days: int) -> dict[str, int |
     silent, waiting = level("silent_days") or 0, level("waiting_days")
     pacing, failing = level("pacing"), level("failing_days") or 0
     used_up = granted > 0 and left is not None and left <= 0
+    stalled = None if waiting is None or 2 * waiting < onboarding_days else 3
+    if waiting is not None and waiting >= onboarding_days:
+        stalled = 0
     return {
         "exhausted": 0 if used_up else None,
+        "unpaid": 1 if level("payment_failed") == 1 else None,
         "silent": 0 if silent >= 7 else 2 if silent >= 2 else None,
         "spike": 0 if (level("open_spikes") or 0) > 0 else None,
-        "stalled": None
-        if waiting is None or 2 * waiting < onboarding_days
-        else 0
-        if waiting >= onboarding_days
-        else 3,
+        "stalled": stalled,
         # An allowance that refills has no term to run out of.
         "run_out": _steps(level("run_out_p50"), _RUN_OUT) if risky and granted > 0 and not used_up else None,
         "champion_gone": 3 if (level("champion_gone") or 0) > 0 else None,

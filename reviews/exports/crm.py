@@ -184,7 +184,8 @@ def _salesforce_events(viewer: Viewer, now: datetime) -> Iterable[Line]:
         ]
 
 
-_HUBSPOT_KINDS = {"call": "CALL", "meeting": "MEETING", "email": "EMAIL", "note": "NOTE", "review": "MEETING"}
+_HUBSPOT_KINDS = {"call": "CALL", "meeting": "MEETING", "email": "EMAIL", "note": "NOTE", "review": "MEETING",
+                  "unpaid": "NOTE", "paid": "NOTE"}  # fmt: skip
 
 
 def _hubspot_activities(viewer: Viewer, now: datetime) -> Iterable[Line]:

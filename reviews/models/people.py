@@ -44,7 +44,10 @@ class Contact(AccountOwned):
 
 
 class TimelineEntry(AccountOwned):
-    """What was said or learned, typed by a person or imported. Internal. Telemetry is read where it is kept."""
+    """What was said or learned, typed by a person or imported. Internal. Telemetry is read where it is kept.
+
+    A payment that failed makes health red until one that arrived is entered after it.
+    """
 
     class Kind(models.TextChoices):
         CALL = "call", "Call"
@@ -52,6 +55,8 @@ class TimelineEntry(AccountOwned):
         EMAIL = "email", "E-mail"
         NOTE = "note", "Note"
         REVIEW = "review", "Value review"
+        UNPAID = "unpaid", "Payment failed"
+        PAID = "paid", "Payment arrived"
 
     class Sentiment(models.TextChoices):
         POSITIVE = "positive", "Positive"

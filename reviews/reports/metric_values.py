@@ -241,6 +241,10 @@ def _people(facts: AccountFacts, now: datetime) -> Values:
         "owners": Value(Decimal(people.owners)),
         "champions": Value(Decimal(people.champions)),
         "champion_gone": Value(Decimal(int(people.champion_left))),
+        "payment_failed": number(
+            None if people.is_unpaid is None else float(people.is_unpaid), "Nobody entered a payment.",
+            since=people.payment_at.date().isoformat() if people.payment_at else None,
+        ),
         "touch_days": number(_ago(people.touched_at, now), "No touch yet.", kind=people.touch_kind),
         "sentiment": number(
             mood, f"Last entered {age} days ago." if age else "Nobody entered how they feel.", said=people.sentiment

@@ -10,12 +10,14 @@ from accounts.models import Membership, Role
 from reviews.models import Contact, TimelineEntry
 
 TOUCHES = (TimelineEntry.Kind.CALL, TimelineEntry.Kind.MEETING, TimelineEntry.Kind.EMAIL, TimelineEntry.Kind.REVIEW)
+PAYMENTS = (TimelineEntry.Kind.UNPAID, TimelineEntry.Kind.PAID)
 
 
 @dataclass(frozen=True, slots=True)
 class PeopleThen:
     """None: never, or nobody. `champion_left`: every champion that was named has left.
 
+    `is_unpaid`: the last word on payments is that one failed, since `payment_at`; None: nobody wrote of any.
     `signed_in_at` is the last visit of anybody of the customer to the portal, `owner_signed_in_at` of an owner.
     """
 
@@ -23,6 +25,8 @@ class PeopleThen:
     touch_kind: str = ""
     sentiment: str = ""
     sentiment_at: datetime | None = None
+    is_unpaid: bool | None = None
+    payment_at: datetime | None = None
     champions: int = 0
     champion_left: bool = False
     champion_signed_in_at: datetime | None = None
@@ -32,7 +36,7 @@ class PeopleThen:
 
 
 def people_then(organization_id: UUID, accounts: Sequence[UUID], now: datetime) -> dict[str, PeopleThen]:
-    """Return what was known of each account's people at `now`. Four queries.
+    """Return what was known of each account's people at `now`. Five queries.
 
     Visits are known as the last one only, so for a moment that has passed they count when they are not later.
     """
@@ -46,9 +50,9 @@ def people_then(organization_id: UUID, accounts: Sequence[UUID], now: datetime) 
         "account_id", "user_id", "left_on"
     ):
         champions[account].append((user, left_on))
-    touches, moods = _last_entries(organization_id, accounts, now)
+    last = _last_entries(organization_id, accounts, now)
     return {
-        str(account): _people(now, seats[account], champions[account], touches.get(account), moods.get(account))
+        str(account): _people(now, seats[account], champions[account], *(rows.get(account) for rows in last))
         for account in accounts
     }
 
@@ -59,6 +63,7 @@ def _people(
     champions: Sequence[tuple[UUID | None, date | None]],
     touch: TimelineEntry | None,
     mood: TimelineEntry | None,
+    payment: TimelineEntry | None,
 ) -> PeopleThen:
     seen = {user: at for user, _, at in seats if at is not None and at <= now}
     owners = [user for user, role, _ in seats if role == Role.PORTAL_OWNER]
@@ -68,6 +73,8 @@ def _people(
         touch_kind=touch.kind if touch else "",
         sentiment=mood.sentiment if mood else "",
         sentiment_at=mood.at if mood else None,
+        is_unpaid=None if payment is None else payment.kind == TimelineEntry.Kind.UNPAID,
+        payment_at=payment.at if payment else None,
         champions=len(there),
         champion_left=bool(champions) and not there,
         champion_signed_in_at=max((seen[user] for user in there if user in seen), default=None),
@@ -79,10 +86,10 @@ def _people(
 
 def _last_entries(
     organization_id: UUID, accounts: Sequence[UUID], now: datetime
-) -> tuple[dict[UUID, TimelineEntry], dict[UUID, TimelineEntry]]:
-    """Return the last touch of each account, and the last entry that says how they felt."""
+) -> tuple[dict[UUID, TimelineEntry], ...]:
+    """Return of each account the last touch, the last entry that says how they felt, and the last on a payment."""
     rows = TimelineEntry.objects.filter(
         organization_id=organization_id, account__in=accounts, at__lte=now, removed_at=None
     ).order_by("account_id", "-at", "-pk").distinct("account_id")  # fmt: skip
-    touches = {row.account_id: row for row in rows.filter(kind__in=TOUCHES)}
-    return touches, {row.account_id: row for row in rows.exclude(sentiment="")}
+    wanted = (rows.filter(kind__in=TOUCHES), rows.exclude(sentiment=""), rows.filter(kind__in=PAYMENTS))
+    return tuple({row.account_id: row for row in found} for found in wanted)

@@ -48,6 +48,7 @@ def words_of(key: str, found: Measured, today: date) -> str:
     largest = found.inputs("top_share_percent").get("name") or "One workflow"
     written = {
         "exhausted": lambda: "The commit is used up: overage is charged",
+        "unpaid": lambda: f"A payment failed{_since(found)}",
         "silent": lambda: f"No use for {counted(days('silent_days'), 'day')}",
         "spike": lambda: f"{counted(days('open_spikes'), 'spike')} without an explanation",
         "stalled": lambda: f"No billable use on day {days('waiting_days')}",
@@ -138,6 +139,11 @@ def _when(found: Measured, today: date, left: str) -> tuple[str, str]:
         return "Not this term", f"{left} left"
     ends = [short_date(today + timedelta(days=int(end))) for end in (days["p10"], days["p90"]) if end is not None]
     return short_date(today + timedelta(days=int(out))), " – ".join(ends)
+
+
+def _since(found: Measured) -> str:
+    since = found.inputs("payment_failed").get("since")
+    return f" on {short_date(date.fromisoformat(since))}" if since else ""
 
 
 def _run_out(found: Measured) -> str:

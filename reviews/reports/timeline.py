@@ -22,8 +22,12 @@ FILTERS = {
 }
 _TIED = 50  # of the same moment at the seam of two pages
 _MOST_TITLE = 110
-_ICONS = {"call": "phone", "meeting": "users", "email": "mail", "note": "pencil", "review": "file"}
+_ICONS = {
+    "call": "phone", "meeting": "users", "email": "mail", "note": "pencil", "review": "file", "unpaid": "receipt",
+    "paid": "receipt",
+}  # fmt: skip
 _TONES = {"positive": "good", "negative": "bad"}
+_PAYMENTS = {"unpaid": "bad", "paid": "good"}
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
@@ -79,10 +83,16 @@ def entry_item(entry: TimelineEntry) -> Item:
         title=title,
         by=_by(entry),
         text=text,
-        pill=entry.get_sentiment_display() if entry.sentiment else "",
-        pill_tone=_TONES.get(entry.sentiment, ""),
+        pill=_pill(entry),
+        pill_tone=_PAYMENTS.get(entry.kind) or _TONES.get(entry.sentiment, ""),
         entry=entry,
     )
+
+
+def _pill(entry: TimelineEntry) -> str:
+    if entry.kind in _PAYMENTS:
+        return entry.get_kind_display()
+    return entry.get_sentiment_display() if entry.sentiment else ""
 
 
 def split_title(text: str) -> tuple[str, str]:
@@ -133,6 +143,7 @@ def last_words(page: Timeline) -> str:
     last: Any = next((item for item in page.items if item.entry is not None), None)
     if last is None:
         return "Nothing has been written down lately" if page.items else "Nothing has been written down yet"
-    kind = {"email": "e-mail", "review": "value review"}.get(last.entry.kind, last.entry.kind)
+    names = {"email": "e-mail", "review": "value review", "unpaid": "word on a payment", "paid": "word on a payment"}
+    kind = names.get(last.entry.kind, last.entry.kind)
     felt = f" was {last.entry.get_sentiment_display().lower()}" if last.entry.sentiment else ""
     return f"Last {kind}{felt}: {last.title}"[:160]

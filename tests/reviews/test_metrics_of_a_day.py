@@ -17,8 +17,9 @@ from consumption_cs.lib.tenancy import enter
 from reviews.actions.measure import measure_accounts, measure_days, measure_due, thin_metrics
 from reviews.calc.metrics import DEFINITIONS
 from reviews.calc.production import breadth, failing_days, gap, is_in_production, ladder, success
+from reviews.calc.recipes import facts_of
 from reviews.calc.spend_metrics import chance_above, change, silent_days, unusual_day, variance
-from reviews.models import AccountMetrics, Contact, TimelineEntry
+from reviews.models import AccountMetrics, Contact, HealthDay, TimelineEntry
 from reviews.reports.measured import NOT_MEASURED, latest_metrics, metric_history, metrics_on
 from tests.factories import (
     make_account,
@@ -277,6 +278,27 @@ def test_nothing_is_measured_of_another_organization_and_customers_see_none(acco
     assert latest_metrics(stranger.organization_id, [account.pk])[account.pk].reason("pacing") == NOT_MEASURED
     enter(portal_of(account))
     assert not AccountMetrics.objects.exists()
+
+
+def test_a_payment_that_failed_makes_health_red_until_one_arrived(account: Account) -> None:
+    def looked_at(now: datetime) -> tuple[D | None, list[str]]:
+        measure_accounts(account.organization_id, now, [account.pk])
+        enter(staff_of(account))
+        found = latest_metrics(account.organization_id, [account.pk])[account.pk]
+        return found.number("payment_failed"), HealthDay.objects.latest("day").forced
+
+    number, forced = looked_at(NOW)
+    assert (number, "payment_failed" in forced) == (None, False)
+    own = {"organization_id": account.organization_id, "account": account}
+    TimelineEntry.objects.create(**own, kind="unpaid", at=NOW, text="Invoice 1182 bounced.")
+    number, forced = looked_at(NOW + timedelta(days=1))
+    assert number == 1
+    inputs = latest_metrics(account.organization_id, [account.pk])[account.pk].inputs("payment_failed")
+    assert inputs == {"since": "2026-06-15"}
+    assert facts_of({"payment_failed": number}) == ["payment_failed"]
+    TimelineEntry.objects.create(**own, kind="paid", at=NOW + timedelta(days=2), text="It came.")
+    number, forced = looked_at(NOW + timedelta(days=3))
+    assert (number, "payment_failed" in forced) == (0, False)
 
 
 def test_queries_do_not_grow_with_accounts(account: Account) -> None:

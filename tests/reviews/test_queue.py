@@ -17,6 +17,7 @@ def numbers(**values: float) -> dict[str, D | None]:
 # Figures, the reason that they give, and in how many days somebody should act.
 GIVEN: list[tuple[dict[str, float], str, int]] = [
     ({"commit_granted": 100, "commit_left": 0}, "exhausted", 0),
+    ({"payment_failed": 1}, "unpaid", 1),
     ({"silent_days": 2}, "silent", 2),
     ({"silent_days": 7}, "silent", 0),
     ({"open_spikes": 1}, "spike", 0),
