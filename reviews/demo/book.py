@@ -308,3 +308,8 @@ SEEN = {
 HOURS = {"priya@acme": "30", "marco@acme": "24", "cto@acme": "20", "admin@globex": "16"}  # a week, for accounts
 TIER_HOURS = {"high_touch": "3", "standard": "1.5", "self_serve": "0.25"}
 AWAY, COVERED_BY, AWAY_IN, AWAY_DAYS = "marco@acme", "priya@acme", 9, 5
+# What was said of the first early warning of each of these kinds.
+JUDGED = {
+    "concentration": "expected", "pacing_slow": "useful", "pacing_fast": "useful", "falling": "useful",
+    "reliability": "useful", "champion": "useful", "spend_low": "wrong",
+}  # fmt: skip

@@ -12,6 +12,7 @@ from reviews.actions.contacts import Person, contact_left, save_contact
 from reviews.actions.covers import add_cover
 from reviews.actions.measure import measure_accounts
 from reviews.actions.plays import finish_step
+from reviews.actions.signals import judge
 from reviews.actions.tasks import add_task, finish_task
 from reviews.actions.timeline import log_entry
 from reviews.demo.book import (
@@ -21,6 +22,7 @@ from reviews.demo.book import (
     BOOK,
     COVERED_BY,
     HOURS,
+    JUDGED,
     SEEN,
     TIER_HOURS,
     Known,
@@ -35,6 +37,7 @@ from reviews.models import (
     CostProposal,
     LossEvidence,
     RenewalCall,
+    Signal,
     StaffHours,
     Task,
     TimelineEntry,
@@ -67,6 +70,7 @@ def load_book(organization: Organization, people: People, told_from: date, now: 
     _load_team(organization, people, told_from)
     is_worked = any(BOOK[key].tasks for key in accounts if key in BOOK)
     _measure(organization.pk, told_from, now, MEASURED_DAYS if is_worked else min(MEASURED_DAYS, FEW_DAYS))
+    _judge_warnings(organization.pk, now)
 
 
 def _load_account(account: Account, known: Known, people: People, told_from: date, now: datetime) -> None:
@@ -192,6 +196,17 @@ def _measure(organization_id: UUID, told_from: date, now: datetime, days: int) -
             organization_id=organization_id, topic__startswith="play.", next_at__lt=now - TOLD_FOR
         )
         mails.filter(state=Delivery.State.WAITING).update(state=Delivery.State.CANCELLED, note=OLD)
+
+
+def _judge_warnings(organization_id: UUID, now: datetime) -> None:
+    """The first warning of some kinds was judged by who owns the account, a day after it was raised."""
+    for kind, said in JUDGED.items():
+        with act_as(Viewer(organization_id)):
+            rows = Signal.objects.filter(organization_id=organization_id, kind=kind, account__csm__isnull=False)
+            signal = rows.select_related("account").order_by("opened_at", "pk").first()
+        if signal is not None:
+            with act_as(Viewer(organization_id, None, "csm", signal.account.csm_id)) as viewer:
+                judge(viewer, signal, said, min(signal.opened_at + timedelta(days=1), now))
 
 
 def _do_steps(organization_id: UUID, day: date) -> None:
